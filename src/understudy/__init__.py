@@ -1,0 +1,3 @@
+"""Face replacement for film and video."""
+
+__version__ = "0.1.0"

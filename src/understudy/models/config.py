@@ -1,0 +1,69 @@
+"""What fixes a model's weights: written once, when the model is made. Values only, no torch."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+
+from understudy.options import Options, option
+from understudy.types import FaceType
+
+Kind = Literal["SAEHD", "AMP", "Quick96", "XSeg"]
+
+_ARCHI = re.compile(r"^(df|liae)(-[udtc]{1,4})?$")
+
+
+class ModelConfig(Options):
+    """Shape of a face model. `archi` is "df" or "liae" with any of the letters u, d, t, c."""
+
+    kind: Kind = option("SAEHD", "Family of networks.", group="Model")
+    resolution: int = option(
+        128, "Side of the face the networks see and make, in pixels.", group="Model", ge=32, le=640
+    )
+    face_type: FaceType = option(
+        FaceType.FULL, "How much of the head a face covers.", group="Model"
+    )
+    archi: str = option("df-ud", "Architecture of the autoencoder.", group="Model")
+    ae_dims: int = option(256, "Width of the bottleneck.", group="Model", ge=8, le=1024)
+    e_dims: int = option(64, "Width of the encoder.", group="Model", ge=2, le=256)
+    d_dims: int = option(64, "Width of the decoder.", group="Model", ge=2, le=256)
+    d_mask_dims: int = option(22, "Width of the mask decoder.", group="Model", ge=2, le=256)
+    inter_dims: int = option(1024, "Width of AMP's inter codes.", group="Model", ge=8, le=2048)
+
+    @field_validator("archi")
+    @classmethod
+    def _known_archi(cls, value: str) -> str:
+        match = _ARCHI.match(value)
+        letters = (match.group(2) or "")[1:] if match else "xx"
+        if match is None or len(set(letters)) != len(letters):
+            raise ValueError('"df" or "liae", optionally with a dash and letters of u, d, t, c')
+        return value
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Any:  # pydantic wants Self, which mypy can't see through the decorator
+        step = 32 if self.kind == "AMP" or {"d", "t"} & self.letters else 16
+        if self.kind != "XSeg" and self.resolution % step:
+            raise ValueError(f"a resolution that is a multiple of {step} for this architecture")
+        return self
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """Letters after the dash of `archi`."""
+        return frozenset(self.archi.partition("-")[2])
+
+    @property
+    def is_df(self) -> bool:
+        """Whether each side has its own decoder."""
+        return self.archi.startswith("df")
+
+
+QUICK96 = ModelConfig(
+    kind="Quick96",
+    resolution=96,
+    face_type=FaceType.FULL,
+    archi="df-ud",
+    ae_dims=128,
+    e_dims=64,
+    d_dims=64,
+    d_mask_dims=16,
+)

@@ -1,0 +1,70 @@
+"""Options: values declared once, checked before anything starts.
+
+An option is one field with a type, a default, a range, one sentence and a group; the command line,
+the forms, the docs and the checks are all made from it. Raw values in, a frozen pydantic model out.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from understudy.errors import OptionError
+
+
+class Options(BaseModel):
+    """Base of every set of options: frozen, complete, without unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def option(default: Any, sentence: str, *, group: str = "Main", **limits: Any) -> Any:
+    """A field with its `sentence` of help and its `group`; `limits` are pydantic's (ge, le, ...).
+
+    Returns Any so that it can stand as the default of a field of any type, as pydantic's Field does.
+    """
+    return Field(default, description=sentence, json_schema_extra={"group": group}, **limits)
+
+
+def group_of(field: FieldInfo) -> str:
+    """Group an option is shown under."""
+    extra = field.json_schema_extra
+    return str(extra.get("group", "Main")) if isinstance(extra, Mapping) else "Main"
+
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def parse(kind: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
+    """`values` as a checked set of options.
+
+    Raises:
+        OptionError: names the first value that is wrong, its range and what came.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise option_error(kind, error) from error
+
+
+def option_error(kind: type[BaseModel], error: ValidationError) -> OptionError:
+    """The first complaint of pydantic in the user's terms."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"]) or kind.__name__
+    flag = "--" + name.replace("_", "-")
+    if first["type"] == "extra_forbidden":
+        return OptionError(
+            flag,
+            expected="a known option",
+            found=repr(name),
+            remedy=f"Known: {', '.join(kind.model_fields)}.",
+        )
+    message = first["msg"]
+    expected = message[0].lower() + message[1:]
+    return OptionError(
+        flag,
+        expected=expected.removeprefix("input should be ").removeprefix("value error, "),
+        found=repr(first["input"]),
+        remedy="See --help for the range.",
+    )
