@@ -22,7 +22,7 @@ class Options(BaseModel):
 def option(default: Any, sentence: str, *, group: str = "Main", **limits: Any) -> Any:
     """A field with its `sentence` of help and its `group`; `limits` are pydantic's (ge, le, ...).
 
-    Returns Any so that it can stand as the default of a field of any type, as pydantic's Field does.
+    Returns Any, as pydantic's Field does, so that it can be the default of a field of any type.
     """
     return Field(default, description=sentence, json_schema_extra={"group": group}, **limits)
 

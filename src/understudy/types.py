@@ -69,7 +69,7 @@ class Frame:
 
 
 class Polygon(NamedTuple):
-    """One outline drawn by hand on an aligned picture, in its pixels; cuts away if not `include`."""
+    """An outline drawn by hand, in pixels of the aligned picture; cuts away if not `include`."""
 
     include: bool
     points: Float32[np.ndarray, "n 2"]
