@@ -1,0 +1,237 @@
+"""The folder of one job: where everything lies, who works on it, what is finished.
+
+The folders are those a DFL user knows; a DFL workspace opens as it is. Beside them lie
+`workspace.json` (our version), `manifests/` (what each step has finished) and `reports/`.
+Knows paths and JSON, not what the steps do.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from understudy import __version__
+from understudy.errors import FileError, WorkspaceBusyError, WorkspaceError
+from understudy.files import make_dir, read_json, write_json
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+VERSION = 1
+SideName = Literal["src", "dst"]
+_held: dict[Path, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Folders of one of the two clips."""
+
+    name: SideName
+    root: Path
+
+    @property
+    def frames_dir(self) -> Path:
+        """Frames of the clip, or the user's own pictures."""
+        return self.root / f"data_{self.name}"
+
+    @property
+    def aligned_dir(self) -> Path:
+        """The faceset."""
+        return self.frames_dir / "aligned"
+
+    @property
+    def debug_dir(self) -> Path:
+        """Frames with landmarks drawn on them."""
+        return self.frames_dir / "aligned_debug"
+
+    def video(self) -> Path | None:
+        """The clip lying in the workspace as `data_src.*` or `data_dst.*`, if there is one."""
+        stem = f"data_{self.name}"
+        found = sorted(p for p in self.root.glob("*.*") if p.is_file() and p.stem.lower() == stem)
+        return found[0] if found else None
+
+
+class Workspace:
+    """One workspace folder. Opening it changes nothing on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.src, self.dst = Side("src", root), Side("dst", root)
+        self.model_dir = root / "model"
+        self.merged_dir = self.dst.frames_dir / "merged"
+        self.merged_mask_dir = self.dst.frames_dir / "merged_mask"
+        self.reports_dir = root / "reports"
+        self.manifests_dir = root / "manifests"
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """The workspace at `root`.
+
+        Raises:
+            WorkspaceError: there is none, or it is of a newer version.
+        """
+        if not root.is_dir():
+            found = "a file" if root.exists() else "nothing"
+            raise WorkspaceError(
+                root,
+                expected="a workspace folder",
+                found=found,
+                remedy=f'Make one with: understudy new "{root}"',
+            )
+        workspace = cls(root)
+        workspace._check_version()
+        return workspace
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """The workspace at `root`, made if it is not there; what lies in it stays."""
+        if root.exists() and not root.is_dir():
+            raise WorkspaceError(
+                root,
+                expected="a folder or a free name",
+                found="a file",
+                remedy="Choose another name.",
+            )
+        workspace = cls(root)
+        make_dir(root)
+        workspace._check_version()
+        for side in (workspace.src, workspace.dst):
+            make_dir(side.aligned_dir)
+        make_dir(workspace.model_dir)
+        if not workspace._file.exists():
+            write_json(
+                workspace._file, {"version": VERSION, "made_by": f"understudy {__version__}"}
+            )
+        return workspace
+
+    @property
+    def _file(self) -> Path:
+        return self.root / "workspace.json"
+
+    def _check_version(self) -> None:
+        if not self._file.exists():
+            return  # a DFL workspace, or an empty folder
+        content = read_json(self._file)
+        version = content.get("version") if isinstance(content, dict) else None
+        if not isinstance(version, int) or version < 1:
+            raise WorkspaceError(
+                self._file,
+                expected="a version number",
+                found=repr(version),
+                remedy=f'Restore the file, or write {{"version": {VERSION}}} into it.',
+            )
+        if version > VERSION:
+            raise WorkspaceError(
+                self.root,
+                expected=f"a workspace of version {VERSION} or older",
+                found=f"version {version}",
+                remedy="Use the newer Understudy that made it.",
+            )
+
+    def side(self, name: SideName) -> Side:
+        """Folders of `src` or `dst`."""
+        return self.src if name == "src" else self.dst
+
+    # ------------------------------------------------------------------ one process at a time
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace for this process; the system lets go of it when the process ends.
+
+        Raises:
+            WorkspaceBusyError: another process holds it.
+        """
+        key = self.root.resolve()
+        if key in _held:  # a step within a step
+            _held[key] += 1
+            try:
+                yield
+            finally:
+                _held[key] -= 1
+            return
+        path = self.root / "workspace.lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise FileError(
+                self.root,
+                expected="a folder that can be written",
+                found=error.strerror or str(error),
+                remedy="Change the permissions or choose another workspace.",
+            ) from error
+        try:
+            if not _try_lock(handle):
+                owner = os.read(handle, 32).decode("ascii", "replace").strip()
+                raise WorkspaceBusyError(
+                    self.root,
+                    expected="a workspace nobody is working on",
+                    found=f"process {owner or 'unknown'} at work",
+                    remedy="Wait for it, stop it, or choose another --workspace.",
+                )
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
+            _held[key] = 1
+            try:
+                yield
+            finally:
+                del _held[key]
+        finally:
+            os.close(handle)
+
+    # ------------------------------------------------------------------ what is finished
+
+    def manifest_path(self, name: str) -> Path:
+        """File of the manifest `name`."""
+        return self.manifests_dir / f"{name}.json"
+
+    def read_manifest(self, name: str) -> dict[str, Any] | None:
+        """Manifest `name`, or None if nothing was recorded yet.
+
+        Raises:
+            FormatError: the file is damaged.
+        """
+        path = self.manifest_path(name)
+        if not path.exists():
+            return None
+        content = read_json(path)
+        return content if isinstance(content, dict) else None
+
+    def write_manifest(self, name: str, content: dict[str, Any]) -> None:
+        """Record what a step has finished."""
+        make_dir(self.manifests_dir)
+        write_json(self.manifest_path(name), content)
+
+    # ------------------------------------------------------------------ clearing
+
+    def content(self) -> list[Path]:
+        """Folders and files that `clear` removes: all but clips, consent and settings."""
+        names = ("data_src", "data_dst", "model", "manifests", "reports")
+        return [self.root / n for n in names if (self.root / n).exists()]
+
+    def clear(self) -> None:
+        """Remove frames, faces, models and results, and make the empty folders again."""
+        for path in self.content():
+            shutil.rmtree(path)
+        self.create(self.root)
+
+
+def _try_lock(handle: int) -> bool:
+    """Whether the file is ours now; tried for a second, since a killed owner may be on its way."""
+    for _ in range(10):
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
