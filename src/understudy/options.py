@@ -27,6 +27,18 @@ def option(default: Any, sentence: str, *, group: str = "Main", **limits: Any) -
     return Field(default, description=sentence, json_schema_extra={"group": group}, **limits)
 
 
+def argument(sentence: str, *, default: Any = ..., **limits: Any) -> Any:
+    """A field the command line takes by position: `extract src`."""
+    extra = {"group": "Inputs", "positional": True}
+    return Field(default, description=sentence, json_schema_extra=extra, **limits)
+
+
+def is_argument(field: FieldInfo) -> bool:
+    """Whether an option is given by position."""
+    extra = field.json_schema_extra
+    return isinstance(extra, Mapping) and bool(extra.get("positional"))
+
+
 def group_of(field: FieldInfo) -> str:
     """Group an option is shown under."""
     extra = field.json_schema_extra

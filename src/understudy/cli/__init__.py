@@ -1,0 +1,1 @@
+"""The command line: steps become commands, events become lines, errors become exit codes."""

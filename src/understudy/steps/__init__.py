@@ -1,0 +1,58 @@
+"""Everything a user can start, in one list.
+
+A step is one file here with one function of its name, `fn(options, job) -> Report`, and one line
+in `STEPS`. The command line makes a command from each, the studio a form, the docs a table. The
+rooms a step works with are imported inside its function, so that naming the steps and their
+options (help, forms) loads neither torch nor a codec.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+if TYPE_CHECKING:  # the list of steps is shown without loading what they need
+    from understudy.job import Job
+    from understudy.options import Options
+    from understudy.types import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a user can start; `name` is also the module and the function."""
+
+    name: str
+    summary: str
+
+    @property
+    def function(self) -> "Callable[[Any, Job], Report]":  # each step has its own options
+        """The step itself."""
+        module = importlib.import_module(f"{__name__}.{self.name}")
+        function: "Callable[[Any, Job], Report]" = getattr(module, self.name)
+        return function
+
+    @property
+    def options(self) -> "type[Options]":
+        """The step's options, as its signature declares them."""
+        kind: "type[Options]" = get_type_hints(self.function)["options"]
+        return kind
+
+
+_ALL = (
+    Step("run", "Two clips in, one finished film out; goes on where it was."),
+    Step("demo", "The whole way on two bundled clips of digital doubles."),
+    Step("new", "Make a workspace."),
+    Step("clear", "Empty a workspace: frames, faces, models, results."),
+    Step("info", "What a workspace holds and what comes next."),
+    Step("frames", "Frames out of a clip."),
+    Step("extract", "Faces out of frames: found, aligned, saved with their landmarks."),
+    Step("train", "Train a model on the two facesets."),
+    Step("merge", "Put the model's faces into the frames of dst."),
+    Step("video", "The finished video, with the sound of dst, signed."),
+    Step("verify", "Whether a file is as it was signed, and by whom."),
+    Step("consent", "Record on whose authority the faces are used."),
+    Step("weights", "Fetch the face models, or list them."),
+    Step("bench", "Measure extraction, training or merging on this machine."),
+)
+
+STEPS: dict[str, Step] = {step.name: step for step in _ALL}

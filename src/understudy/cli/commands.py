@@ -1,0 +1,154 @@
+"""Commands from steps.
+
+`STEPS` in, a cyclopts app out: each option becomes a flag with its help, range and default from the
+step's own declaration. Only the command that was asked for has its options loaded. Values are
+converted here and checked by the step's options.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+import cyclopts
+
+from understudy import __version__
+from understudy.errors import OptionError
+from understudy.steps import STEPS, Step
+
+if TYPE_CHECKING:  # pydantic is loaded only once a command is asked for
+    from pydantic.fields import FieldInfo
+
+    from understudy.options import Options
+
+EVENTS = "events"
+
+
+def parse_command(tokens: Sequence[str]) -> tuple[Step, dict[str, Any], Path | None] | None:
+    """The step asked for, the values given for it, and the events file.
+
+    None when there is nothing to run: help or the version was shown.
+
+    Raises:
+        OptionError: an unknown command or option, or a value that can't be read as its type.
+    """
+    app = _app(tokens[0] if tokens else "")
+    try:
+        command, bound, _ = app.parse_args(
+            list(tokens), exit_on_error=False, print_error=False, help_on_error=False
+        )
+    except cyclopts.CycloptsError as error:
+        raise _as_option_error(error, tokens) from error
+    step = STEPS.get(getattr(command, "__name__", ""))
+    if step is None:
+        command(*bound.args, **bound.kwargs)
+        return None
+    values = dict(bound.arguments)
+    events = values.pop(EVENTS, None)
+    return step, values, events
+
+
+def _app(wanted: str) -> cyclopts.App:
+    app = cyclopts.App(
+        name="understudy",
+        help="Face replacement for film and video.",
+        version=f"understudy {__version__}",
+    )
+    for place, step in enumerate(STEPS.values()):
+        app.command(_function(step, loaded=step.name == wanted), name=step.name, sort_key=place)
+    return app
+
+
+def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
+    def command() -> None:
+        """Replaced below."""
+
+    command.__name__ = step.name
+    command.__doc__ = step.summary
+    if loaded:
+        parameters = [_parameter(n, f) for n, f in step.options.model_fields.items()]
+        parameters.sort(key=lambda p: p.kind)
+        parameters.append(
+            inspect.Parameter(
+                EVENTS,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[
+                    Path | None,
+                    cyclopts.Parameter(help="Write what happens to this file as JSON lines."),
+                ],
+            )
+        )
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _parameter(name: str, field: "FieldInfo") -> inspect.Parameter:
+    from understudy.options import group_of, is_argument
+
+    positional, required = is_argument(field), field.is_required()
+    default = None if required else field.get_default(call_default_factory=True, validated_data={})
+    form = cyclopts.Parameter(
+        help=_help(field),
+        group=_group(group_of(field)),
+        negative=() if default is not True else None,
+        consume_multiple=True,
+        show_default=not required and default not in (None, (), ""),
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else default,
+        annotation=Annotated[_plain(field.annotation), form],
+    )
+
+
+@functools.cache
+def _group(name: str) -> cyclopts.Group:
+    return cyclopts.Group(name)
+
+
+def _plain(annotation: Any) -> Any:
+    """The type as the command line reads it: enums by their values, tuples as lists."""
+    if inspect.isclass(annotation) and issubclass(annotation, StrEnum):
+        return Literal[tuple(str(member) for member in annotation)]
+    origin = get_origin(annotation)
+    if origin is tuple:
+        return list[_plain(get_args(annotation)[0])]  # type: ignore[misc]
+    if origin in (Union, type(int | None)):
+        parts = tuple(_plain(part) for part in get_args(annotation))
+        return Union[parts]  # noqa: UP007 - built at run time
+    return annotation
+
+
+def _help(field: "FieldInfo") -> str:
+    text = field.description or ""
+    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
+    if low is not None and high is not None:
+        text += f" {low} to {high}."
+    return text
+
+
+def _as_option_error(error: cyclopts.CycloptsError, tokens: Sequence[str]) -> OptionError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    said = said.partition(" Available commands")[0]
+    command = f"understudy {tokens[0]}" if tokens and tokens[0] in STEPS else "understudy"
+    expected = "one of its commands" if command == "understudy" else "its options"
+    return OptionError(
+        command, expected=expected, found=said.rstrip("."), remedy=f"See: {command} --help"
+    )
+
+
+def checked(step: Step, values: dict[str, Any]) -> "Options":
+    """The step's options from the values given.
+
+    Raises:
+        OptionError: names the value, its range and what came.
+    """
+    from understudy.options import parse
+
+    return parse(step.options, values)

@@ -1,0 +1,139 @@
+"""Events drawn in a terminal: one line per step, then what was made.
+
+On a terminal the line moves (bar, rate, time left, what is being done); in a log a line appears
+every ten seconds. Progress goes to standard error, the last word to standard output.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from understudy.job import Event
+
+LOG_SECONDS = 10.0
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:.1f}/s", style="cyan")
+
+
+class _TimeLeft(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        if task.finished or left is None:
+            return Text("")
+        return Text(f"{clock(left)} left", style="green")
+
+
+class Drawing:
+    """A sink that draws; use it as a context so that the terminal is left clean."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description:<10}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Rate(),
+            _TimeLeft(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[message]}"),
+            console=self._console,
+            speed_estimate_period=20.0,
+            refresh_per_second=5,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._live = self._console.is_terminal
+        self._logged = 0.0
+        self._begun: dict[str, tuple[float, int]] = {}
+
+    def __enter__(self) -> "Drawing":
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Draw one event."""
+        if event.kind == "progress":
+            self._moved(event)
+        elif event.kind == "message":
+            self._say(f"{event.step}: {event.data['text']}")
+        elif event.kind == "finished":
+            self._ended(event)
+
+    def _moved(self, event: Event) -> None:
+        done, total = event.data["done"], event.data["total"]
+        message = event.data["message"]
+        if self._live:
+            task = self._tasks.get(event.step)
+            if task is None:
+                task = self._progress.add_task(event.step, total=total, message="", completed=done)
+                self._tasks[event.step] = task
+            self._progress.update(task, completed=done, total=total, message=message)
+            return
+        first_time, first_done = self._begun.setdefault(event.step, (event.time, done))
+        if time.monotonic() - self._logged < LOG_SECONDS and done != total:
+            return
+        self._logged = time.monotonic()
+        rate = (done - first_done) / max(event.time - first_time, 1e-3)
+        left = (
+            f", {clock((total - done) / rate)} left" if total and rate > 0 and done < total else ""
+        )
+        of = f"/{total}" if total else ""
+        tail = f"  {message}" if message else ""
+        self._say(f"{event.step}: {done}{of} ({rate:.1f}/s{left}){tail}")
+
+    def _ended(self, event: Event) -> None:
+        task = self._tasks.get(event.step)
+        if task is not None:
+            self._progress.update(task, message="")
+            self._progress.stop_task(task)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class EventLog:
+    """A sink that writes each event as one JSON line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[str] = path.open("a", encoding="utf-8")
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        self._file.write(json.dumps(event.to_json(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def clock(seconds: float) -> str:
+    """A time span as people write it: 8 s, 3:05, 1:02:03."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

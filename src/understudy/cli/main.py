@@ -1,0 +1,73 @@
+"""The entry: one command in, its report drawn, an exit code out.
+
+0 done; 2 the user's input; 3 finished with failed items; 130 cancelled; 1 a bug, with its trace.
+"""
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Sequence
+
+from understudy.errors import Cancelled, UnderstudyError
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Exit code of one command line; `tokens` are those of the process if not given."""
+    given = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        return _command(given)
+    except UnderstudyError as error:
+        print(f"understudy: {_one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except (Cancelled, KeyboardInterrupt):
+        print("cancelled: what was finished is kept; start again to go on", file=sys.stderr)
+        return Cancelled.exit_code
+    except BrokenPipeError:  # the reader of our output went away
+        return 0
+    except Exception:  # noqa: BLE001 - the outermost entry: a bug is shown, never swallowed
+        traceback.print_exc()
+        print("understudy: this is a bug; the trace above says where", file=sys.stderr)
+        return 1
+
+
+def _command(tokens: Sequence[str]) -> int:
+    from understudy.cli.commands import checked, parse_command
+
+    parsed = parse_command(tokens)
+    if parsed is None:
+        return 0
+    step, values, events = parsed
+    options = checked(step, values)
+
+    from understudy.cli.drawing import Drawing, EventLog
+    from understudy.cli.steering import obey_signals, obey_standard_input
+    from understudy.errors import from_os_error
+    from understudy.job import Job
+    from understudy.steps.perform import perform
+
+    with contextlib.ExitStack() as stack:
+        drawing = stack.enter_context(Drawing())
+        sinks = [drawing]
+        if events is not None:
+            try:
+                log = EventLog(events)
+            except OSError as error:
+                raise from_os_error(error, events, doing="write") from error
+            stack.callback(log.close)
+            sinks.append(log)  # type: ignore[arg-type]
+        job = Job(step.name, sinks=sinks)
+        obey_signals(job)
+        obey_standard_input(job)
+        report = perform(step.name, options, job)
+    from understudy.cli.last_word import print_report
+
+    print_report(report)
+    return 3 if report.failed else 0
+
+
+def _one_line(error: UnderstudyError) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

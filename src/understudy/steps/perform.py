@@ -1,0 +1,76 @@
+"""Run one step the same way wherever it is started from.
+
+Takes the workspace's lock, tells the watchers, times it, and leaves its report in the workspace.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import Cancelled, UnderstudyError
+from understudy.files import make_dir, write_json
+from understudy.job import Job
+from understudy.options import Options, option
+from understudy.steps import STEPS
+from understudy.types import Report
+from understudy.workspace import Workspace
+
+
+class StepOptions(Options):
+    """What every step that works in a workspace takes."""
+
+    workspace: Path = option(Path("workspace"), "Folder of the job.")
+
+
+def perform(name: str, options: Options, job: Job) -> Report:
+    """The report of step `name`, also written to `<workspace>/reports/<name>.json`.
+
+    Raises:
+        UnderstudyError: the user's input is wrong.
+        Cancelled: the user stopped it; what is finished is kept.
+    """
+    job = job.for_step(name)
+    job.started(options.model_dump(mode="json", exclude_defaults=True))
+    start = time.monotonic()
+    try:
+        if isinstance(options, StepOptions) and name != "new":
+            workspace = _workspace_for(name, options)
+            with workspace.lock():
+                report = STEPS[name].function(options, job)
+                _finish(report, job, start)
+                _write_report(report, workspace, options)
+        else:
+            report = STEPS[name].function(options, job)
+            _finish(report, job, start)
+    except Cancelled:
+        job.was_cancelled()
+        raise
+    except UnderstudyError as error:
+        job.failed(error)
+        raise
+    job.finished(report)
+    return report
+
+
+def _workspace_for(name: str, options: StepOptions) -> Workspace:
+    if name in ("run", "demo"):  # these make their workspace
+        return Workspace.create(options.workspace)
+    return Workspace.open(options.workspace)
+
+
+def _finish(report: Report, job: Job, start: float) -> None:
+    report.failed.extend(job.failures)
+    report.seconds = time.monotonic() - start
+
+
+def _write_report(report: Report, workspace: Workspace, options: Options) -> None:
+    from understudy.provenance.consent import read_consent, status_sentence
+
+    report.details.setdefault("consent", status_sentence(read_consent(workspace.root)))
+    content: dict[str, Any] = report.to_json()
+    content["options"] = options.model_dump(mode="json")
+    make_dir(workspace.reports_dir)
+    write_json(workspace.reports_dir / f"{report.step}.json", content)
+    side = getattr(options, "side", None)
+    if side is not None:  # the report of src stays when dst is next
+        write_json(workspace.reports_dir / f"{report.step}_{side}.json", content)
