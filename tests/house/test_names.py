@@ -1,0 +1,50 @@
+"""The list of steps is complete, described, and cheap to show."""
+
+import subprocess
+import sys
+
+import pytest
+
+from understudy.cli.commands import parse_command
+from understudy.steps import STEPS
+
+
+def run_python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_help_loads_neither_torch_nor_codecs() -> None:
+    code = (
+        "import sys\nfrom understudy.cli.main import main\nmain(['--help'])\n"
+        "print('LOADED', sorted({'torch', 'cv2', 'av', 'nicegui', 'numpy'} & set(sys.modules)))"
+    )
+    assert run_python(code).rstrip().endswith("LOADED []")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step_declares_itself(name: str) -> None:
+    step = STEPS[name]
+    assert step.summary.endswith(".")
+    assert step.function.__name__ == name
+    for option, field in step.options.model_fields.items():
+        assert field.description, f"{name} --{option} has no sentence"
+        assert field.description.rstrip().endswith("."), f"{name} --{option}: no full sentence"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step_options_load_no_torch(name: str) -> None:
+    code = (
+        f"import sys\nfrom understudy.steps import STEPS\nSTEPS[{name!r}].options\n"
+        "print('torch' in sys.modules)"
+    )
+    assert run_python(code).strip() == "False"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step_is_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_command([name, "--help"]) is None
+    shown = capsys.readouterr().out
+    for option in STEPS[name].options.model_fields:
+        assert f"--{option.replace('_', '-')}" in shown

@@ -1,0 +1,96 @@
+"""A write leaves the old file or the new one."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.errors import FileError, FormatError
+from understudy.files import make_dir, read_bytes, read_json, replacing, write_bytes, write_json
+
+WRITE_FOREVER = """
+import sys
+from pathlib import Path
+from understudy.files import write_bytes
+path = Path(sys.argv[1])
+print("go", flush=True)
+for i in range(10**9):
+    write_bytes(path, bytes([i % 251]) * 200_000, durable=False)
+"""
+
+FILL_UP = """
+import resource, signal, sys
+from pathlib import Path
+from understudy.errors import StorageError
+from understudy.files import write_bytes
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(Path(sys.argv[1]), bytes(5000))
+except StorageError as error:
+    print("told:", error)
+"""
+
+
+def test_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.bin"
+    write_bytes(path, b"\xff" * 200_000)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_FOREVER, str(path)], stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.3)
+        writer.send_signal(signal.SIGKILL)
+    content = path.read_bytes()
+    assert len(content) == 200_000
+    assert len(set(content)) == 1
+
+
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
+def test_no_room_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "big.bin"
+    path.write_bytes(b"old")
+    out = subprocess.run(
+        [sys.executable, "-c", FILL_UP, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "told:" in out.stdout
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_errors_name_the_path(tmp_path: Path) -> None:
+    missing = tmp_path / "nö such 文件"
+    with pytest.raises(FileError, match="nö such 文件"):
+        read_bytes(missing)
+    with pytest.raises(FileError):
+        read_bytes(tmp_path)
+    (tmp_path / "file").write_bytes(b"12345")
+    with pytest.raises(FormatError, match="at most 3 bytes"):
+        read_bytes(tmp_path / "file", limit=3)
+    with pytest.raises(FileError):
+        make_dir(tmp_path / "file" / "sub")
+    with pytest.raises(FileError):
+        write_bytes(tmp_path / "file" / "x", b"")
+
+
+def test_json_round_trip_and_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"name": "Zoë", "n": [1, 2.5, None]})
+    assert read_json(path) == {"name": "Zoë", "n": [1, 2.5, None]}
+    path.write_text("[" * 100_000)
+    with pytest.raises(FormatError):
+        read_json(path)
