@@ -1,11 +1,13 @@
 """What fixes a model's weights: written once, when the model is made. Values only, no torch."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from understudy.options import Options, option
+from understudy.errors import OptionError
+from understudy.options import Options, option, parse
 from understudy.types import FaceType
 
 Kind = Literal["SAEHD", "AMP", "Quick96", "XSeg"]
@@ -67,3 +69,49 @@ QUICK96 = ModelConfig(
     d_dims=64,
     d_mask_dims=16,
 )
+
+_DFL_FACE_TYPES = {
+    "h": FaceType.HALF,
+    "mf": FaceType.MIDFULL,
+    "f": FaceType.FULL,
+    "wf": FaceType.WHOLE,
+    "head": FaceType.HEAD,
+}
+_DFL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "SAEHD": {"archi": "liae-ud", "resolution": 128, "face_type": "f", "ae_dims": 256},
+    "AMP": {"archi": "df-udt", "resolution": 224, "face_type": "wf", "ae_dims": 256},
+    "XSeg": {"archi": "df", "resolution": 256, "face_type": "wf"},
+}
+_DFL_DIMS = ("e_dims", "d_dims", "d_mask_dims", "inter_dims")
+
+
+def from_dfl_options(kind: str, options: Mapping[str, Any]) -> ModelConfig:
+    """Config that DFL's options describe; values may be numpy scalars, keys may be missing.
+
+    Raises:
+        OptionError: an unknown kind or face type, or a value out of range.
+    """
+    if kind == "Quick96":
+        return QUICK96
+    if kind not in _DFL_DEFAULTS:
+        raise OptionError(
+            "kind of model",
+            expected="one of SAEHD, AMP, Quick96, XSeg",
+            found=repr(kind),
+            remedy="Use one of these names.",
+        )
+    values: dict[str, Any] = {"kind": kind} | _DFL_DEFAULTS[kind]
+    fixed: tuple[str, ...] = ("resolution",) if kind == "XSeg" else ()
+    known = ("resolution", "face_type", "archi", "ae_dims", *_DFL_DIMS)
+    if kind != "SAEHD":
+        fixed += ("archi",)
+    values |= {key: options[key] for key in known if key in options and key not in fixed}
+    for key in ("resolution", "ae_dims", *_DFL_DIMS):
+        if key in values:
+            values[key] = int(values[key])
+    if "d_mask_dims" not in values:
+        third = values.get("d_dims", 64) // 3
+        values["d_mask_dims"] = third + third % 2
+    face_type = str(values["face_type"])
+    values["face_type"] = _DFL_FACE_TYPES.get(face_type, face_type)
+    return parse(ModelConfig, values)

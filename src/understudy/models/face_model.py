@@ -1,0 +1,90 @@
+"""What every face model can do, whatever its networks: show, merge, reconstruct.
+
+Tensors in and out (NCHW RGB float32 0..1); knows nothing of losses, files or frames.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from understudy.models.config import ModelConfig
+from understudy.registry import Registry
+
+
+class View(NamedTuple):
+    """What a preview shows; `src_dst` is the swap."""
+
+    src_src: Float[Tensor, "b 3 r r"]
+    dst_dst: Float[Tensor, "b 3 r r"]
+    dst_dst_mask: Float[Tensor, "b 1 r r"]
+    src_dst: Float[Tensor, "b 3 r r"]
+    src_dst_mask: Float[Tensor, "b 1 r r"]
+
+
+class Merged(NamedTuple):
+    """What the merger needs of dst faces."""
+
+    src_dst: Float[Tensor, "b 3 r r"]
+    dst_mask: Float[Tensor, "b 1 r r"]
+    src_dst_mask: Float[Tensor, "b 1 r r"]
+
+
+class Reconstruction(NamedTuple):
+    """Each side as its own decoder paints it: what training compares with the targets."""
+
+    src_src: Float[Tensor, "b 3 r r"]
+    src_src_mask: Float[Tensor, "b 1 r r"]
+    dst_dst: Float[Tensor, "b 3 r r"]
+    dst_dst_mask: Float[Tensor, "b 1 r r"]
+
+
+Face = tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]
+
+
+class FaceModel(nn.Module):
+    """Networks that turn dst faces into src faces. Attributes of the class are its networks."""
+
+    config: ModelConfig
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks under DFL's file names."""
+        return dict(self.named_children())
+
+    def frozen(self, *, random_warp: bool) -> frozenset[str]:
+        """Names of the networks that don't learn with this setting."""
+        return frozenset()
+
+    @abstractmethod
+    def view(self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]) -> View:
+        """Both sides reconstructed, and the swap."""
+
+    @abstractmethod
+    def merge(self, dst: Float[Tensor, "b 3 r r"]) -> Merged:
+        """The swap of `dst`, with the masks both decoders paint."""
+
+    @abstractmethod
+    def reconstruct(
+        self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]
+    ) -> Reconstruction:
+        """Both sides through the networks, for training."""
+
+
+def split(both: Tensor, num_src: int) -> tuple[Tensor, Tensor]:
+    """The src part and the dst part of a batch that went through a shared network as one."""
+    return both[:num_src], both[num_src:]
+
+
+def join(src: Tensor, dst: Tensor) -> Tensor:
+    """Both sides as one batch."""
+    return torch.cat([src, dst])
+
+
+MODELS: Registry[Callable[[ModelConfig], FaceModel]] = Registry("kind of model")

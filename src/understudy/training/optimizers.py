@@ -1,0 +1,282 @@
+"""AdaBelief and RMSprop as the predecessor computes them, over every parameter in one pass.
+
+Parameters and gradients in, parameters changed in place; knows nothing of networks or losses.
+No bias correction, no weight decay, epsilon outside the root. On a processor the update runs in
+pieces that fit the cache, so that each number crosses the memory bus once; on an accelerator it is
+one launch per operation. Masters are float32; a shadow of each (bfloat16, what the networks compute
+with) is written in the same pass.
+Source: reference "networks, losses, training", section 11; Zhuang et al., "AdaBelief optimizer:
+adapting stepsizes by the belief in observed gradients", 2020.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from understudy.errors import StateError
+
+EPSILON = 1e-6
+PIECE = 65_536
+"""Numbers per piece on a processor: five streams of it fit the second-level caches."""
+
+AVERAGE_EVERY = 8
+"""Iterations between two updates of the averaged weights: it costs an eighth, and shows nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """How far a step goes.
+
+    `keep` is the share of weights updated per step (1 = all), `period` the number of iterations of
+    a full cosine of the rate (0 = constant), `clip_norm` the largest norm of the whole gradient
+    (0 = any), `average` the decay of the averaged weights (0 = none kept).
+    """
+
+    learning_rate: float = 5e-5
+    keep: float = 1.0
+    period: int = 0
+    clip_norm: float = 0.0
+    average: float = 0.0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Tensors of one pass: flat views of the same stretch of each parameter."""
+
+    sources: list[tuple[str, int, int]]
+    weights: list[Tensor]
+    shadows: list[Tensor]
+    averages: list[Tensor]
+    slots: list[list[Tensor]]
+    scratch: list[Tensor]
+
+
+class Optimizer(ABC):
+    """Holds the state of an update rule; `step` applies it."""
+
+    SLOTS: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        rule: UpdateRule,
+        *,
+        shadows: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.rule = rule
+        self.iteration = 0
+        self.parameters = {name: parameter.detach() for name, parameter in parameters.items()}
+        self.shadows = {name: shadow.detach() for name, shadow in (shadows or {}).items()}
+        self.slots = {
+            slot: {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+            for slot in self.SLOTS
+        }
+        self.averaged: dict[str, Tensor] = (
+            {name: p.clone() for name, p in self.parameters.items()} if rule.average else {}
+        )
+        device = next(iter(self.parameters.values())).device
+        self._generator = torch.Generator(device=device)
+        self._pieces = self._cut(PIECE if device.type == "cpu" else None)
+
+    @abstractmethod
+    def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
+        """Numerators of the step, after the slots took in the gradients in `piece.scratch`.
+
+        Leaves the divisors in `piece.scratch`.
+        """
+
+    @torch.no_grad()
+    def step(self, gradients: Mapping[str, Tensor]) -> None:
+        """One update. A parameter without a gradient rests, and so does its state.
+
+        Gradients may be of any float type and layout; they are not changed.
+        """
+        self.iteration += 1
+        rate = self.learning_rate()
+        scale = self._clip_scale(gradients)
+        if self.rule.keep < 1:
+            # a draw that depends on nothing but the seed and the iteration survives any resume
+            self._generator.manual_seed(self.rule.seed * 1_000_003 + self.iteration)
+        decay = self._average_decay()
+        flat = {
+            name: _flat(_like(gradient, self.parameters[name]))
+            for name, gradient in gradients.items()
+        }
+        for piece in self._pieces:
+            self._update(piece, flat, rate=rate, scale=scale, decay=decay)
+
+    def learning_rate(self) -> float:
+        """Rate of the present iteration."""
+        if not self.rule.period:
+            return self.rule.learning_rate
+        turn = 2 * math.pi * self.iteration / self.rule.period
+        return self.rule.learning_rate * (math.cos(turn) + 1) / 2
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """The state as "slot/parameter" -> tensor, not copied; `iteration` is apart."""
+        return {
+            f"{slot}/{name}": tensor
+            for slot, tensors in [*self.slots.items(), ("average", self.averaged)]
+            for name, tensor in tensors.items()
+        }
+
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `state_tensors` gave; set `iteration` too.
+
+        Averages may be missing (they were off): they start from the present weights. Keys of other
+        slots are left alone.
+
+        Raises:
+            StateError: a tensor is missing or has another shape; nothing has been changed then.
+        """
+        own = self.state_tensors()
+        for key, tensor in own.items():
+            found = tensors.get(key)
+            if found is None and key.startswith("average/"):
+                continue
+            if found is None or found.shape != tensor.shape:
+                raise StateError(
+                    f"optimizer state {key!r}",
+                    expected=f"a tensor of shape {tuple(tensor.shape)}",
+                    found="none" if found is None else f"shape {tuple(found.shape)}",
+                    remedy="Load the state that belongs to this model and optimizer.",
+                )
+        with torch.no_grad():
+            for key, tensor in own.items():
+                if key in tensors:
+                    tensor.copy_(tensors[key])
+                else:
+                    tensor.copy_(self.parameters[key.partition("/")[2]])
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Writes the shadows anew after the parameters were changed from outside."""
+        for name, shadow in self.shadows.items():
+            shadow.copy_(self.parameters[name])
+
+    def _clip_scale(self, gradients: Mapping[str, Tensor]) -> float:
+        if not self.rule.clip_norm:
+            return 1.0
+        squares = [g.float().square().sum() for g in gradients.values()]
+        norm = math.sqrt(float(torch.stack(squares).sum()))
+        return self.rule.clip_norm / norm if norm >= self.rule.clip_norm else 1.0
+
+    def _average_decay(self) -> float | None:
+        """Decay of the averages in this iteration; None if they rest."""
+        if not self.rule.average or self.iteration % AVERAGE_EVERY:
+            return None
+        # young averages follow quickly, or the random first weights would show for long
+        young = (1 + self.iteration) / (10 + self.iteration)
+        return float(min(self.rule.average, young) ** AVERAGE_EVERY)
+
+    def _update(
+        self,
+        piece: _Piece,
+        gradients: Mapping[str, Tensor],
+        *,
+        rate: float,
+        scale: float,
+        decay: float | None,
+    ) -> None:
+        if any(name not in gradients for name, _, _ in piece.sources):
+            return
+        found = [gradients[name][start:end] for name, start, end in piece.sources]
+        torch._foreach_copy_(piece.scratch, found)
+        if scale != 1:
+            torch._foreach_mul_(piece.scratch, scale)
+        numerators = self._direction(piece, piece.slots)
+        if self.rule.keep < 1:
+            for divisor in piece.scratch:
+                # dividing by infinity moves nothing
+                dropped = torch.rand(
+                    divisor.shape, generator=self._generator, device=divisor.device
+                ).ge_(self.rule.keep)
+                divisor.masked_fill_(dropped.bool(), math.inf)
+        torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
+        if piece.shadows:
+            torch._foreach_copy_(piece.shadows, piece.weights)
+        if decay is not None:
+            torch._foreach_lerp_(piece.averages, piece.weights, 1 - decay)
+
+    def _cut(self, size: int | None) -> list[_Piece]:
+        """Pieces that cover every parameter: long ones cut up, short ones together."""
+        stretches: list[list[tuple[str, int, int]]] = []
+        room = 0
+        for name, parameter in self.parameters.items():
+            count = parameter.numel()
+            step = size or count
+            for start in range(0, count, step):
+                end = min(start + step, count)
+                if size is None or end - start > room or start:
+                    stretches.append([])
+                    room = size or 0
+                stretches[-1].append((name, start, end))
+                room -= end - start
+        if size is None:
+            stretches = [[one for some in stretches for one in some]]
+        return [self._piece(sources) for sources in stretches]
+
+    def _piece(self, sources: Sequence[tuple[str, int, int]]) -> _Piece:
+        def cut(tensors: Mapping[str, Tensor]) -> list[Tensor]:
+            return [_flat(tensors[name])[start:end] for name, start, end in sources]
+
+        weights = cut(self.parameters)
+        return _Piece(
+            sources=list(sources),
+            weights=weights,
+            shadows=cut(self.shadows) if self.shadows else [],
+            averages=cut(self.averaged) if self.averaged else [],
+            slots=[cut(self.slots[slot]) for slot in self.SLOTS],
+            scratch=[torch.empty_like(weight) for weight in weights],
+        )
+
+
+class AdaBelief(Optimizer):
+    """Steps by the mean of the gradient over its deviation from that mean."""
+
+    SLOTS = ("m", "v")
+
+    def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
+        means, variances = slots
+        torch._foreach_lerp_(means, piece.scratch, 0.1)
+        torch._foreach_sub_(piece.scratch, means)
+        torch._foreach_mul_(variances, 0.999)
+        torch._foreach_addcmul_(variances, piece.scratch, piece.scratch, 0.001)
+        torch._foreach_copy_(piece.scratch, variances)
+        torch._foreach_sqrt_(piece.scratch)
+        torch._foreach_add_(piece.scratch, EPSILON)
+        return means
+
+
+class RmsProp(Optimizer):
+    """Steps by the gradient over its recent size."""
+
+    SLOTS = ("acc",)
+
+    def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
+        (powers,) = slots
+        gradients = [gradient.clone() for gradient in piece.scratch]
+        torch._foreach_mul_(powers, 0.9)
+        torch._foreach_addcmul_(powers, gradients, gradients, 0.1)
+        torch._foreach_copy_(piece.scratch, powers)
+        torch._foreach_sqrt_(piece.scratch)
+        torch._foreach_add_(piece.scratch, EPSILON)
+        return gradients
+
+
+def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """`gradient` in the memory order of `parameter`."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """`tensor` as a row in memory order, sharing its memory."""
+    return tensor.as_strided((tensor.numel(),), (1,))
