@@ -1,0 +1,272 @@
+"""Frames of a clip as numbered pictures in a folder.
+
+A video file in; `00001.png` ... and a manifest out, enough to build a video of the same timing from
+pictures of the same names. Work already done by an earlier, killed run is kept. Knows nothing of
+faces.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from understudy.errors import FormatError
+from understudy.files import make_dir, sha256_file
+from understudy.media.conversion import to_rgb, upright_size
+from understudy.media.images import read_pixels, write_image
+from understudy.media.timing import Timing, fit_timing
+from understudy.media.video import (
+    Clock,
+    Notice,
+    VideoInfo,
+    no_frames,
+    open_clip,
+    probe,
+    raw_frames,
+    video_stream,
+)
+from understudy.types import ColorTags
+
+FIRST_NUMBER = 1
+MANIFEST_VERSION = 1
+
+PictureFormat = Literal["png", "jpg"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameManifest:
+    """What the pictures of a folder are frames of; all that a later encode has to know."""
+
+    source: str
+    source_sha256: str
+    picture_format: PictureFormat
+    digits: int
+    height: int
+    width: int
+    bit_depth: int
+    color: ColorTags
+    rotation_deg: int
+    sample_aspect: Fraction
+    audio_tracks: int
+    timing: Timing
+    first_number: int = FIRST_NUMBER
+    notices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """File names of the frames in the order shown."""
+        numbers = range(self.first_number, self.first_number + self.timing.count)
+        return tuple(frame_name(n, self.digits, self.picture_format) for n in numbers)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form."""
+        color = self.color
+        return {
+            "version": MANIFEST_VERSION,
+            "source": self.source,
+            "source_sha256": self.source_sha256,
+            "picture_format": self.picture_format,
+            "digits": self.digits,
+            "height": self.height,
+            "width": self.width,
+            "bit_depth": self.bit_depth,
+            "color": {
+                "primaries": color.primaries,
+                "transfer": color.transfer,
+                "matrix": color.matrix,
+                "range": color.range,
+            },
+            "rotation_deg": self.rotation_deg,
+            "sample_aspect": str(self.sample_aspect),
+            "audio_tracks": self.audio_tracks,
+            "timing": self.timing.to_json(),
+            "first_number": self.first_number,
+            "notices": list(self.notices),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], *, name: str | Path = "frame manifest") -> Self:
+        """Inverse of `to_json`; `name` is what an error calls it.
+
+        Raises:
+            FormatError: it is not that form, or of a newer version.
+        """
+        try:
+            if value["version"] > MANIFEST_VERSION:
+                raise FormatError(
+                    name,
+                    expected=f"version {MANIFEST_VERSION} at most",
+                    found=f"version {value['version']}",
+                    remedy="Update this program.",
+                )
+            fields = {key: value[key] for key in _PLAIN_FIELDS}
+            return cls(
+                **fields,
+                color=ColorTags(**value["color"]),
+                sample_aspect=Fraction(value["sample_aspect"]),
+                timing=Timing.from_json(value["timing"]),
+                notices=tuple(value["notices"]),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise FormatError(
+                name,
+                expected="a frame manifest",
+                found=f"something else ({error!r})",
+                remedy="Extract the frames again.",
+            ) from error
+
+
+_PLAIN_FIELDS = (
+    *("source", "source_sha256", "picture_format", "digits", "height", "width"),
+    *("bit_depth", "rotation_deg", "audio_tracks", "first_number"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The manifest, and how many frames were written now or were there from an earlier run."""
+
+    manifest: FrameManifest
+    written: int
+    kept: int
+
+
+def frame_name(number: int, digits: int, picture_format: PictureFormat) -> str:
+    """File name of a frame by its number, which counts from 1."""
+    return f"{number:0{digits}d}.{picture_format}"
+
+
+def extract_frames(
+    source: Path,
+    folder: Path,
+    *,
+    picture_format: PictureFormat = "png",
+    jpeg_quality: int = 95,
+    first_number: int = FIRST_NUMBER,
+    workers: int = 2,
+    on_frame: Callable[[int, int | None], None] | None = None,
+    on_notice: Notice | None = None,
+) -> Extraction:
+    """Write every frame of the clip into the folder; frames already there are kept.
+
+    `first_number` lets several clips follow one another in one folder. `on_frame(done, total)`
+    follows each frame, total None where the file does not say; what it raises (Cancelled) ends the
+    work with every file whole, to be taken up by the next call.
+
+    Raises:
+        FileError, FormatError, MaterialError: the clip can't be read, is no video, has no frame.
+        FormatError: the folder holds frames of another clip.
+        StorageError: the disk is full or the folder can't be written.
+    """
+    info = probe(source)
+    make_dir(folder)
+    total = _expected_count(info)
+    digits = max(5, len(str(first_number + (total or 0) * 101 // 100)))
+    notices: list[str] = []
+    with open_clip(source) as container:
+        stream = video_stream(container, source)
+        hints = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        time_base = stream.time_base or Fraction(1, 1000)
+        clock = Clock(stream)
+        times: list[Fraction] = []
+        frames = raw_frames(container, stream, source, on_damage=notices.append)
+        with _Writer(workers, jpeg_quality) as writer:
+            for number, frame in enumerate(frames, first_number):
+                times.append(clock.read(frame))
+                writer.put(frame, folder / frame_name(number, digits, picture_format))
+                if on_frame is not None:
+                    on_frame(len(times), info.frame_count)
+    if not times:
+        raise no_frames(source)
+    if info.frame_count is not None and info.frame_count > len(times):
+        notices.append(f"{source}: {info.frame_count} frames announced, {len(times)} there")
+    if on_notice is not None:
+        for notice in notices:
+            on_notice(notice)
+    manifest = FrameManifest(
+        source=source.name,
+        source_sha256=sha256_file(source),
+        picture_format=picture_format,
+        digits=digits,
+        height=info.height,
+        width=info.width,
+        bit_depth=8 if info.bit_depth == 8 or picture_format == "jpg" else 16,
+        color=info.color,
+        rotation_deg=info.rotation_deg,
+        sample_aspect=info.sample_aspect,
+        audio_tracks=len(info.audio),
+        timing=fit_timing(times, time_base=time_base, hints=hints),
+        first_number=first_number,
+        notices=tuple(notices),
+    )
+    return Extraction(manifest, written=writer.written, kept=writer.kept)
+
+
+class _Writer:
+    """Converts and writes frames on a few threads, with few frames in memory at any moment."""
+
+    def __init__(self, workers: int, jpeg_quality: int) -> None:
+        self.written = self.kept = 0
+        self._quality = jpeg_quality
+        self._room = 2 * workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="frames")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            try:
+                while self._waiting:
+                    self._settle()
+            finally:
+                self._pool.shutdown(cancel_futures=True)
+        else:
+            self._pool.shutdown(cancel_futures=True)
+
+    def put(self, frame: VideoFrame, path: Path) -> None:
+        if path.exists():
+            if not self.kept:
+                _check_same_clip(frame, path)
+            self.kept += 1
+            return
+        if len(self._waiting) >= self._room:
+            self._settle()
+        self._waiting.append(self._pool.submit(self._write, frame, path))
+
+    def _settle(self) -> None:
+        self._waiting.popleft().result()
+        self.written += 1
+
+    def _write(self, frame: VideoFrame, path: Path) -> None:
+        pixels = to_rgb(frame, threads=1)
+        depth: Literal[8] | None = 8 if path.suffix == ".jpg" else None
+        write_image(path, pixels, bit_depth=depth, jpeg_quality=self._quality)
+
+
+def _check_same_clip(frame: VideoFrame, path: Path) -> None:
+    """Refuse to continue a folder that another clip began: the mixture would pass for one."""
+    there = read_pixels(path)
+    same = there.shape[:2] == upright_size(frame)
+    if same and path.suffix == ".png":
+        same = np.array_equal(there, to_rgb(frame, threads=1))
+    if not same:
+        raise FormatError(
+            path,
+            expected="the frame of this clip, from an earlier run",
+            found="another picture",
+            remedy="Empty the folder or choose another one.",
+        )
+
+
+def _expected_count(info: VideoInfo) -> int | None:
+    if info.frame_count is not None:
+        return info.frame_count
+    return None if info.duration is None else int(info.duration * info.rate) + 1
