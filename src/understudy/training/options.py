@@ -14,6 +14,13 @@ class TrainOptions(Options):
     minutes: float = option(0.0, "Stop after this many minutes of training; 0 = no limit.", ge=0)
     batch_size: int = option(4, "Faces of each side per iteration.", ge=1, le=512)
     learning_rate: float = option(5e-5, "Step size of the optimizer.", gt=0, le=0.1)
+    lr_fall: float = option(
+        0.0,
+        "Let the step size fall to a tenth over this last share of the run; 0 = constant.",
+        group="Optimizer",
+        ge=0,
+        le=1,
+    )
     adabelief: bool = option(True, "AdaBelief instead of RMSprop.", group="Optimizer")
     lr_dropout: bool = option(
         False,
@@ -24,12 +31,25 @@ class TrainOptions(Options):
     random_src_flip: bool = option(False, "Mirror src faces at random.", group="Samples")
     random_dst_flip: bool = option(True, "Mirror dst faces at random.", group="Samples")
     random_warp: bool = option(True, "Warp the faces that go in.", group="Samples")
+    unwarped_end: float = option(
+        0.0,
+        "Show faces unwarped for this last share of the run; 0 = never.",
+        group="Samples",
+        ge=0,
+        le=1,
+    )
     random_hsv_power: float = option(
         0.0,
         "Vary hue, saturation and brightness of src faces that go in.",
         group="Samples",
         ge=0,
         le=0.3,
+    )
+    repeat_unwarped: int = option(
+        0,
+        "After this many batches show the last one once more, unwarped; 0 = never.",
+        group="Samples",
+        ge=0,
     )
     uniform_yaw: bool = option(False, "Show all head angles equally often.", group="Samples")
     masked_training: bool = option(True, "Learn the face inside its mask only.", group="Losses")

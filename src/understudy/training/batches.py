@@ -1,0 +1,124 @@
+"""What the network is shown at an iteration: both banks, their decks and the draws, put together.
+
+Banks and options in, batches out; the same iteration gives the same batch whatever came before.
+Knows no network and no files.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from understudy.models.config import ModelConfig
+from understudy.training import augment
+from understudy.training.augment import Draws, Ranges
+from understudy.training.bank import Deck, SampleBank, shuffled_deck, uniform_yaw_deck
+from understudy.training.options import TrainOptions
+from understudy.training.step import Batch, SideBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Faces of one side: those trained on and those kept aside, as places in the bank."""
+
+    bank: SampleBank
+    trained: Int64[np.ndarray, " t"]
+    held_out: Int64[np.ndarray, " h"]
+
+
+class BatchSource:
+    """Makes the batch of any iteration from seed and iteration alone.
+
+    `attempt` counts roll-backs of an unhealthy run: it changes the draws, so that what broke the
+    run does not come again.
+    """
+
+    def __init__(
+        self, src: Side, dst: Side, config: ModelConfig, options: TrainOptions, *, attempt: int = 0
+    ) -> None:
+        self._sides = (src, dst)
+        self._options = options
+        self._resolution = config.resolution
+        self._attempt = attempt
+        self._ranges = tuple(self._side_ranges(config, is_src=is_src) for is_src in (True, False))
+        self._decks = tuple(self._deck(side, place) for place, side in enumerate(self._sides))
+
+    def batch(self, iteration: int) -> Batch:
+        """The batch of an iteration; the first is 0."""
+        number, again = self._fresh_number(iteration)
+        src, dst = (self._side_batch(place, number, again=again) for place in (0, 1))
+        return Batch(src, dst)
+
+    def unwarped(self, src: Int64[np.ndarray, " s"], dst: Int64[np.ndarray, " d"]) -> Batch:
+        """The faces at these places of the banks as they are."""
+        sides = (
+            self._make(place, indices, augment.still(len(indices)))
+            for place, indices in enumerate((src, dst))
+        )
+        return Batch(*sides)
+
+    def _fresh_number(self, iteration: int) -> tuple[int, bool]:
+        """Number of the draw an iteration uses, and whether that draw was used before."""
+        if not self._options.repeat_unwarped:
+            return iteration, False
+        repeats, place = divmod(iteration, self._options.repeat_unwarped + 1)
+        return iteration - repeats, iteration > 0 and place == 0
+
+    def _side_batch(self, place: int, number: int, *, again: bool) -> SideBatch:
+        count = self._options.batch_size
+        deck = self._decks[place]
+        indices = np.array([deck(number * count + k) for k in range(count)], np.int64)
+        generator = _generator(self._options.seed, self._attempt, place, number)
+        draws = augment.draw(count, self._ranges[place], generator=generator)
+        made = self._make(place, indices, draws)
+        return made._replace(warped=made.target) if again else made
+
+    def _make(self, place: int, indices: Int64[np.ndarray, " b"], draws: Draws) -> SideBatch:
+        bank = self._sides[place].bank
+        parity = self._options.dfl_parity
+        faces = bank.gather(indices)
+        mode = "bicubic" if parity else "bilinear"
+        to_target = augment.target_grid(draws, self._resolution).to(bank.device)
+        target = augment.read(faces[:, :3], to_target, mode=mode).clamp_(0, 1)
+        masks = augment.read(faces[:, 3:], to_target, border="zeros").clamp_(0, 1)
+        if draws.nodes is None:
+            warped = target
+        else:
+            to_warped = augment.warped_grid(draws, self._resolution).to(bank.device)
+            border = "zeros" if parity else "border"
+            warped = augment.read(faces[:, :3], to_warped, mode=mode, border=border).clamp_(0, 1)
+        if draws.hsv is not None:
+            warped = augment.shift_hsv(warped, draws.hsv.float().to(bank.device))
+        eyes_mouth = _to_full_strength(masks[:, 1:2]) if masks.shape[1] > 1 else None
+        return SideBatch(warped, target, masks[:, :1], eyes_mouth)
+
+    def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
+        options = self._options
+        scale = 0.05 if config.kind in ("Quick96", "XSeg") else 0.15
+        return Ranges(
+            scale_up=scale,
+            scale_down=scale,
+            flip=options.random_src_flip if is_src else options.random_dst_flip,
+            warp=options.random_warp,
+            hsv_power=options.random_hsv_power if is_src else 0.0,
+            parity=options.dfl_parity,
+        )
+
+    def _deck(self, side: Side, place: int) -> Deck:
+        seed = (self._options.seed, self._attempt, place)
+        if self._options.uniform_yaw:
+            return uniform_yaw_deck(side.trained, side.bank.yaw, seed=seed)
+        return shuffled_deck(side.trained, seed=seed)
+
+
+def _to_full_strength(masks: Tensor) -> Tensor:
+    """Masks (b, 1, r, r) divided by their largest value where that is not zero."""
+    largest = masks.amax((1, 2, 3), keepdim=True)
+    return torch.where(largest > 0, masks / largest.clamp_min(1e-6), masks)
+
+
+def _generator(*seed: int) -> torch.Generator:
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)

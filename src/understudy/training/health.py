@@ -1,0 +1,103 @@
+"""Whether training goes well: finite numbers, and how close faces kept aside are painted.
+
+Losses and pictures in, measures out; raises `Unhealthy` when the run has to go back. Knows no
+files.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+COLLAPSE_SHARE = 0.7
+"""A likeness below this share of the best one, twice in a row, is a collapse."""
+
+_WINDOW, _SIGMA = 7, 1.5
+
+
+class Unhealthy(Exception):
+    """Training has to go back to the last good save; the text says why."""
+
+
+@dataclass(slots=True)
+class Health:
+    """Watches one run. `best` holds the best likeness by name."""
+
+    best: dict[str, float] = field(default_factory=dict)
+    _low: dict[str, int] = field(default_factory=dict)
+
+    def check_losses(self, src: float, dst: float, *, iteration: int) -> None:
+        """Nothing, if both are numbers.
+
+        Raises:
+            Unhealthy: one is infinite or no number.
+        """
+        if not (math.isfinite(src) and math.isfinite(dst)):
+            raise Unhealthy(f"the loss at iteration {iteration} is {src} (src), {dst} (dst)")
+
+    def check_weights(self, tensors: Iterable[Tensor]) -> None:
+        """Nothing, if all weights are numbers.
+
+        Raises:
+            Unhealthy: one is not.
+        """
+        sums = [t.detach().float().abs().sum() for t in tensors if t.is_floating_point()]
+        if sums and not bool(torch.isfinite(torch.stack(sums)).all()):
+            raise Unhealthy("a weight is not a number")
+
+    def check_likeness(self, measures: Mapping[str, float]) -> None:
+        """Nothing, unless a face kept aside is painted much worse than before, twice in a row.
+
+        Raises:
+            Unhealthy: it is.
+        """
+        for name, value in measures.items():
+            best = max(self.best.get(name, 0.0), value if math.isfinite(value) else 0.0)
+            self.best[name] = best
+            low = not math.isfinite(value) or value < COLLAPSE_SHARE * best
+            self._low[name] = self._low.get(name, 0) + 1 if low else 0
+            if self._low[name] >= 2:
+                self._low[name] = 0
+                raise Unhealthy(f"{name} fell to {value:.3f} from {best:.3f}")
+
+
+def likeness(
+    made: Float[Tensor, "b 3 r r"], wanted: Float[Tensor, "b 3 r r"], mask: Float[Tensor, "b 1 r r"]
+) -> tuple[float, float]:
+    """SSIM and PSNR (dB) of faces inside their masks, over all of them.
+
+    Source: Wang et al., "Image quality assessment: from error visibility to structural
+    similarity", 2004; 7 x 7 Gaussian window, per channel.
+    """
+    structure = _ssim_map(made, wanted)
+    rim = _WINDOW // 2
+    weight = mask[:, :, rim:-rim, rim:-rim]
+    total = weight.sum().clamp_min(1e-6)
+    ssim = (structure.mean(1, keepdim=True) * weight).sum() / total
+    error = ((made - wanted).square().mean(1, keepdim=True) * mask).sum()
+    error = error / mask.sum().clamp_min(1e-6)
+    psnr = -10 * torch.log10(error.clamp_min(1e-10))
+    return float(ssim), float(psnr)
+
+
+def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM (b, 3, r - 6, r - 6) at every place the window fits."""
+    line = torch.arange(_WINDOW, device=a.device, dtype=a.dtype) - _WINDOW // 2
+    line = torch.exp(-line.square() / (2 * _SIGMA**2))
+    line = line / line.sum()
+    window = torch.outer(line, line).expand(3, 1, _WINDOW, _WINDOW)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.conv2d(x, window, groups=3)
+
+    mean_a, mean_b = mean(a), mean(b)
+    var_a, var_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
+    both = mean(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    light = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    shape = (2 * both + c2) / (var_a + var_b + c2)
+    return light * shape

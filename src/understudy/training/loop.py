@@ -1,0 +1,399 @@
+"""The training loop, in the order it happens: batch, step, losses, health, previews, save, end.
+
+Facesets, a model folder and options in; a trained model in the folder and a `TrainResult` out.
+A run that is stopped, cancelled or killed goes on where it was, drawing what it would have drawn.
+Knows no screens: everything is told to the job.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from understudy.errors import Cancelled, StateError
+from understudy.job import Job
+from understudy.models import build
+from understudy.training.bank import build_bank, names_in_time, split_held_out
+from understudy.training.batches import BatchSource, Side
+from understudy.training.health import Health, Unhealthy, likeness
+from understudy.training.options import TrainOptions
+from understudy.training.preview import ROWS_MAX, Viewer, preview_picture, write_preview
+from understudy.training.state import ModelFolder, TrainState, load_weights
+from understudy.training.step import Batch, TrainStep
+from understudy.types import FaceSample
+
+ROLLBACKS_MAX = 3  # in a row, without a good save between them
+_TELL_SECONDS = 0.2
+_MEASURED_MAX = 16  # faces of each side painted for a measure
+_MEAN_OVER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How a run ended.
+
+    Losses are means over the last hundred iterations; `seconds` counts all runs. `measures` holds
+    SSIM and PSNR of the faces kept aside, if there are any.
+    """
+
+    reason: str
+    iteration: int
+    seconds: float
+    src_loss: float
+    dst_loss: float
+    measures: dict[str, float]
+
+
+def train(
+    folder: ModelFolder,
+    src: Sequence[FaceSample],
+    *,
+    dst: Sequence[FaceSample],
+    options: TrainOptions,
+    job: Job,
+) -> TrainResult:
+    """Train the model in `folder`, from its last save or anew, until an end condition is met.
+
+    Raises:
+        MaterialError: a faceset is empty or too tight for the model.
+        StateError: no save can be read, or training fails again and again.
+        StorageError: the disk is full; the last save holds.
+        Cancelled: the user stopped the job; the state was saved first.
+    """
+    return Trainer(folder, src, dst=dst, options=options, job=job).run()
+
+
+class Trainer:
+    """One run of the loop."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        src: Sequence[FaceSample],
+        *,
+        dst: Sequence[FaceSample],
+        options: TrainOptions,
+        job: Job,
+    ) -> None:
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self._folder, self._options, self._job = folder, options, job
+        self._device = choose_device(options.device)
+        self._sides = tuple(
+            self._load_side(faces, name) for faces, name in ((src, "src"), (dst, "dst"))
+        )
+        folder.sweep()
+        self.state = self._begin()
+        self._step = TrainStep(self.state.model, options, device=self._device)
+        self._take_over_optimizer()
+        self._viewer = Viewer(self.state.model, dtype=self._step.dtype)
+        self._health = Health()
+        self._pending: list[Tensor] = []
+        self._measures: dict[str, float] = {}
+        self._failures = 0
+        self._told = self._mark = time.monotonic()
+        self._saved_at = self._backed_up_at = self._shown_at = self.state.seconds
+        self._saved_iteration = self.state.iteration
+        self._rate = 0.0
+        self._told_iteration = self.state.iteration
+        self._use_attempt()
+
+    def run(self) -> TrainResult:
+        """Iterates until an end condition is met."""
+        try:
+            reason = None
+            while reason is None:
+                try:
+                    reason = self._turn()
+                except Unhealthy as illness:
+                    self._roll_back(str(illness))
+        except Cancelled:
+            try:
+                self._finish()
+            except Unhealthy as illness:
+                self._job.message(f"{illness}: the last good save is kept")
+            raise
+        return TrainResult(
+            reason=reason,
+            iteration=self.state.iteration,
+            seconds=self.state.seconds,
+            src_loss=_recent(self.state.history.src),
+            dst_loss=_recent(self.state.history.dst),
+            measures=dict(self._measures),
+        )
+
+    def _turn(self) -> str | None:
+        """One iteration, or the finish; why the run is over, if it is."""
+        reason = self._end()
+        if reason is None:
+            self._iterate()
+            if "stop" in self._obey():
+                reason = "stopped"
+        if reason is not None:
+            self._finish()
+        return reason
+
+    def _iterate(self) -> None:
+        state, options = self.state, self._options
+        self._rest()
+        losses = self._step(self._batch())
+        state.iteration += 1
+        self._pending.append(torch.stack([losses.src.mean(), losses.dst.mean()]))
+        self._count_time()
+        if self._device.type == "cpu" or time.monotonic() - self._told >= _TELL_SECONDS:
+            self._tell()
+        first = state.iteration == 1
+        if first or state.seconds - self._shown_at >= 60 * options.preview_minutes:
+            self._show()
+        if first or state.seconds - self._saved_at >= 60 * options.save_minutes:
+            self._save()
+        every = 60 * options.backup_minutes
+        if every and state.seconds - self._backed_up_at >= every:
+            self._save()
+            self._backup()
+
+    def _batch(self) -> Batch:
+        share = self._share()
+        options = self._options
+        if options.lr_fall:
+            late = max(0.0, (share - 1 + options.lr_fall) / options.lr_fall)
+            rule = self._step.optimizer.rule
+            rate = options.learning_rate * 0.1 ** min(1.0, late)
+            self._step.optimizer.rule = replace(rule, learning_rate=rate)
+        unwarped = options.unwarped_end > 0 and share >= 1 - options.unwarped_end
+        return (self._late_source if unwarped else self._source).batch(self.state.iteration)
+
+    def _share(self) -> float:
+        """How much of the run is done, 0..1; 0 if nothing ends it."""
+        state, options = self.state, self._options
+        by_count = state.iteration / options.target_iter if options.target_iter else 0.0
+        by_time = state.seconds / (60 * options.minutes) if options.minutes else 0.0
+        return min(1.0, max(by_count, by_time))
+
+    def _end(self) -> str | None:
+        """Why the run is over, if it is."""
+        state, options = self.state, self._options
+        if options.target_iter and state.iteration >= options.target_iter:
+            return "target iteration reached"
+        if options.minutes and state.seconds >= 60 * options.minutes:
+            return "time is up"
+        return None
+
+    def _tell(self) -> None:
+        """Bring the losses over from the device, check them, keep them, report the last ones."""
+        if not self._pending:
+            return
+        rows = torch.stack(self._pending).double().cpu().tolist()
+        self._pending.clear()
+        history = self.state.history
+        for src, dst in rows:
+            number = history.start + len(history) + 1
+            self._health.check_losses(src, dst, iteration=number)
+            history.add(src, dst)
+        now = time.monotonic()
+        if now - self._told >= _TELL_SECONDS or self.state.iteration == 1:
+            done = self.state.iteration - self._told_iteration
+            self._rate = done / max(now - self._told, 1e-6)
+            self._told, self._told_iteration = now, self.state.iteration
+            self._report()
+
+    def _report(self) -> None:
+        state, options = self.state, self._options
+        src, dst = state.history.src[-1], state.history.dst[-1]
+        self._job.metric("src loss", src, step=state.iteration)
+        self._job.metric("dst loss", dst, step=state.iteration)
+        text = f"iteration {state.iteration}, {self._rate:.1f} a second, loss {src:.3f} {dst:.3f}"
+        if options.minutes and not options.target_iter:
+            self._job.progress(int(state.seconds), int(60 * options.minutes), text)
+        else:
+            self._job.progress(state.iteration, options.target_iter or None, text)
+
+    def _obey(self) -> list[str]:
+        """Commands that came, done; a stop is left to the caller."""
+        commands = self._job.commands()
+        for command in commands:
+            if command in ("save", "backup"):
+                self._save()
+            if command == "backup":
+                self._backup()
+            if command == "preview":
+                self._show()
+        return commands
+
+    def _show(self) -> None:
+        """Measure the faces kept aside and write a preview picture."""
+        self._tell()
+        self._measure()
+        src, dst = (_spread(side.held_out, side.trained) for side in self._sides)
+        batch = self._source.unwarped(src, dst)
+        averaged = self._step.optimizer.averaged
+        view = self._viewer.view(batch.src.target, batch.dst.target, averaged=averaged)
+        state = self.state
+        minutes, seconds = divmod(int(state.seconds), 60)
+        title = f"{self._folder.path.name}   iteration {state.iteration}   {minutes}:{seconds:02d}"
+        for name, value in self._measures.items():
+            title += f"   {name} {value:.3f}" if "SSIM" in name else ""
+        picture = preview_picture(
+            batch.src.target, batch.dst.target, view, history=state.history, title=title
+        )
+        path = write_preview(self._folder.previews_dir, picture, iteration=state.iteration)
+        self._job.preview("training", path)
+        self._count_time()
+        self._shown_at = state.seconds
+
+    def _measure(self) -> None:
+        """SSIM and PSNR of the faces kept aside; raises if they collapsed."""
+        src, dst = (side.held_out[:_MEASURED_MAX] for side in self._sides)
+        count = min(len(src), len(dst))
+        if not count:
+            return
+        batch = self._source.unwarped(src[:count], dst[:count])
+        view = self._viewer.view(
+            batch.src.target, batch.dst.target, averaged=self._step.optimizer.averaged
+        )
+        state = self.state
+        for name, made, side in (
+            ("src", view.src_src, batch.src),
+            ("dst", view.dst_dst, batch.dst),
+        ):
+            ssim, psnr = likeness(made, side.target, side.mask)
+            self._measures[f"{name} SSIM"], self._measures[f"{name} PSNR"] = ssim, psnr
+        for name, value in self._measures.items():
+            state.history.measure(state.iteration, name, value)
+            self._job.metric(name, value, step=state.iteration)
+        self._health.check_likeness({k: v for k, v in self._measures.items() if "SSIM" in k})
+
+    def _save(self) -> None:
+        self._tell()
+        self._health.check_weights(self.state.model.parameters())
+        self._folder.save(self._current())
+        self._count_time()
+        if self.state.iteration > self._saved_iteration:
+            self._failures = 0
+        self._saved_at, self._saved_iteration = self.state.seconds, self.state.iteration
+
+    def _backup(self) -> None:
+        self._job.message(f"backup in {self._folder.backup()}")
+        self._backed_up_at = self.state.seconds
+
+    def _finish(self) -> None:
+        """Last preview and save, so that no iteration is lost."""
+        if self.state.iteration > self._saved_iteration:
+            self._show()
+            self._save()
+
+    def _current(self) -> TrainState:
+        self.state.optimizer = self._step.optimizer.state_tensors()
+        self.state.optimizer_iteration = self._step.optimizer.iteration
+        return self.state
+
+    def _begin(self) -> TrainState:
+        """The last save, or a new model where none was ever made."""
+        if self._folder.has_save:
+            state = self._folder.load(self._job.message)
+            state.options = self._options
+            return state
+        config = self._folder.config
+        return TrainState(config, build(config, seed=self._options.seed), self._options)
+
+    def _take_over_optimizer(self) -> None:
+        """The optimizer goes on with what was saved; one of another kind begins anew."""
+        saved = self.state.optimizer
+        optimizer = self._step.optimizer
+        if not saved:
+            return
+        slots = {key.partition("/")[0] for key in saved}
+        if not slots.issuperset(optimizer.SLOTS):
+            self._job.message("the optimizer was changed: its memory begins anew")
+            averages = {k: v for k, v in saved.items() if k.startswith("average/")}
+            saved = {**optimizer.state_tensors(), **averages}
+        optimizer.load_state_tensors(saved)
+        optimizer.iteration = self.state.optimizer_iteration
+
+    def _roll_back(self, reason: str) -> None:
+        """Go back to the last save with other random draws.
+
+        Raises:
+            StateError: there is no save, or this happened too often.
+        """
+        self._failures += 1
+        self._pending.clear()
+        if not self._folder.has_save or self._failures > ROLLBACKS_MAX:
+            raise StateError(
+                self._folder.path,
+                expected="training that goes on",
+                found=f"{reason}, {self._failures} times in a row",
+                remedy="Lower --learning-rate or turn on --clipgrad; the last good save is kept.",
+            )
+        saved = self._folder.load(self._job.message)
+        attempt = max(self.state.attempt, saved.attempt) + 1
+        self._job.message(f"{reason}: back to iteration {saved.iteration}")
+        saved.attempt, saved.options, model = attempt, self._options, self.state.model
+        saved.seconds = self.state.seconds
+        load_weights(model, saved.model.state_dict(), self._folder.path)
+        saved.model, self.state = model, saved
+        self._take_over_optimizer()
+        self._step.refresh()
+        self._use_attempt()
+
+    def _use_attempt(self) -> None:
+        src, dst = self._sides
+        config, attempt = self._folder.config, self.state.attempt
+        self._source = BatchSource(src, dst, config, self._options, attempt=attempt)
+        still = self._options.model_copy(update={"random_warp": False})
+        self._late_source = BatchSource(src, dst, config, still, attempt=attempt)
+
+    def _load_side(self, faces: Sequence[FaceSample], name: str) -> Side:
+        config, options = self._folder.config, self._options
+        bank = build_bank(
+            faces,
+            resolution=config.resolution,
+            face_type=config.face_type,
+            device=self._device,
+            job=self._job,
+            eyes_mouth=options.eyes_mouth_prio,
+            parity=options.dfl_parity,
+            side=name,
+            workers=self._job.workers,
+        )
+        trained, held_out = split_held_out(
+            names_in_time(faces), share=options.held_out, seed=options.seed
+        )
+        return Side(bank, trained, held_out)
+
+    def _rest(self) -> None:
+        """Waits while paused, off the clock."""
+        self._count_time()
+        self._job.check()
+        self._mark = time.monotonic()
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self._mark
+        self._mark = now
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is the first accelerator there is, else the processor."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _recent(losses: Sequence[float]) -> float:
+    recent = losses[-_MEAN_OVER:]
+    return float(np.mean(recent)) if len(recent) else 0.0
+
+
+def _spread(
+    held_out: Int64[np.ndarray, " h"], trained: Int64[np.ndarray, " t"]
+) -> Int64[np.ndarray, " r"]:
+    """Places to show: half of faces kept aside, half of faces trained on, each spread in time."""
+    aside = held_out[[0, -1][: len(held_out)]] if len(held_out) else held_out
+    rest = ROWS_MAX - len(aside)
+    inner = (np.arange(rest) + 0.5) / rest * len(trained)
+    return np.concatenate([aside, trained[inner.astype(int)]])

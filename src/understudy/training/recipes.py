@@ -1,0 +1,82 @@
+"""Presets: a model's config and training options that belong together, as data.
+
+Values only, no torch: command line and forms list them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from understudy.errors import OptionError
+from understudy.models.config import QUICK96, ModelConfig
+from understudy.training.options import TrainOptions
+from understudy.types import FaceType
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named starting point; `summary` is one sentence for whoever chooses."""
+
+    summary: str
+    config: ModelConfig
+    options: TrainOptions
+
+
+PRESETS: Mapping[str, Preset] = {
+    "demo": Preset(
+        "A small network that learns a plain swap of two short clips in minutes on a processor.",
+        ModelConfig(
+            kind="SAEHD",
+            resolution=96,
+            face_type=FaceType.FULL,
+            archi="df-ud",
+            ae_dims=96,
+            e_dims=32,
+            d_dims=32,
+            d_mask_dims=16,
+        ),
+        TrainOptions(
+            minutes=5.0,
+            batch_size=4,
+            learning_rate=3e-4,
+            random_src_flip=False,
+            random_dst_flip=False,
+            lr_fall=0.3,
+            unwarped_end=0.15,
+            ema=0.99,
+            save_minutes=2.0,
+        ),
+    ),
+    "quick96": Preset(
+        "The predecessor's Quick96: 96 pixels, nothing to set.",
+        QUICK96,
+        TrainOptions(
+            batch_size=4,
+            learning_rate=2e-4,
+            adabelief=False,
+            lr_dropout=True,
+            random_dst_flip=False,
+            repeat_unwarped=2,
+        ),
+    ),
+    "saehd": Preset(
+        "The predecessor's SAEHD with its default options and one decoder per side.",
+        ModelConfig(kind="SAEHD", resolution=128, face_type=FaceType.FULL, archi="df-ud"),
+        TrainOptions(batch_size=4),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """Preset called `name`.
+
+    Raises:
+        OptionError: there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise OptionError(
+            "--preset",
+            expected=f"one of {', '.join(PRESETS)}",
+            found=repr(name),
+            remedy="Use one of these names.",
+        )
+    return PRESETS[name]

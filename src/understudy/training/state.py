@@ -1,0 +1,395 @@
+"""The model folder: everything training needs to go on, saved as one set or not at all.
+
+A `TrainState` in, a new numbered folder under `saves/` out; one pointer file is flipped when all of
+it is on disk, so a kill at any moment leaves the old save or the new one. Loading checks hashes and
+falls back, loudly, to the save before. Knows no faces and no loop.
+
+    model/<name>/config.json         what fixes the weights; written once
+                 current.json        which save holds
+                 saves/000012/       state.safetensors, options.json, save.json (hashes, iteration)
+                 history.jsonl       losses of every iteration; a save notes its length
+                 previews/           pictures
+                 backups/01 .. 24    whole model folders, 01 the newest
+"""
+
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from understudy import files
+from understudy.errors import FileError, FormatError, StateError, StorageError, from_os_error
+from understudy.models import build
+from understudy.models.config import ModelConfig
+from understudy.models.face_model import FaceModel
+from understudy.training import history as history_file
+from understudy.training import tensor_file
+from understudy.training.history import History
+from understudy.training.options import TrainOptions
+from understudy.training.save_mark import (
+    OPTIONS,
+    SAVE,
+    TENSORS,
+    FileMark,
+    SaveMark,
+    check_file,
+    read_mark,
+)
+
+FORMAT = 1
+SAVES_KEPT = 2
+BACKUPS_KEPT = 24
+_NUMBER = re.compile(r"^\d{6,}$")
+_AVERAGE = "average/"
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class TrainState:
+    """A model in training. Tensors are those in use, not copies.
+
+    `optimizer` has "slot/parameter" keys; slot "average" holds the averaged weights. All random
+    draws follow from the options' seed, `attempt` (roll-backs so far) and `iteration`. `seconds`
+    counts training over all runs.
+    """
+
+    config: ModelConfig
+    model: FaceModel
+    options: TrainOptions = field(default_factory=TrainOptions)
+    iteration: int = 0
+    seconds: float = 0.0
+    attempt: int = 0
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    optimizer_iteration: int = 0
+    history: History = field(default_factory=History)
+
+    @property
+    def averaged(self) -> dict[str, Tensor]:
+        """Averaged weights by parameter; empty if none are kept."""
+        return {
+            key.removeprefix(_AVERAGE): tensor
+            for key, tensor in self.optimizer.items()
+            if key.startswith(_AVERAGE)
+        }
+
+
+class ModelFolder:
+    """One model on disk. Made by `open_model` and `create_model`."""
+
+    def __init__(self, path: Path, config: ModelConfig) -> None:
+        self.path, self.config = path, config
+        self.previews_dir = path / "previews"
+        self.backups_dir = path / "backups"
+        self.saves_dir = path / "saves"
+        self._history_path = path / "history.jsonl"
+        self._history_end = (0, 0, 0)  # bytes, iterations, measures that are on disk
+
+    def numbers(self) -> list[int]:
+        """Numbers of the saves there are, ascending."""
+        if not self.saves_dir.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.saves_dir.iterdir() if _NUMBER.match(p.name))
+
+    @property
+    def has_save(self) -> bool:
+        """Whether training was ever saved here."""
+        return bool(self.numbers()) or (self.path / "current.json").exists()
+
+    def sweep(self) -> None:
+        """Removes what a killed save left behind; only for whoever holds the model for writing."""
+        for folder in (self.saves_dir, self.backups_dir, self.path):
+            if folder.is_dir():
+                for left in folder.glob(f".*{files.TEMPORARY_SUFFIX}*"):
+                    _remove(left)
+
+    def save(self, state: TrainState) -> Path:
+        """Folder of the new save; the one before it is kept, older ones go.
+
+        Raises:
+            StorageError: the disk is full or can't be written; the old save holds.
+        """
+        number = max(self.numbers(), default=0) + 1
+        files.make_dir(self.saves_dir)
+        target = self.saves_dir / f"{number:06d}"
+        partial = self.saves_dir / f".{number:06d}.{secrets.token_hex(4)}{files.TEMPORARY_SUFFIX}"
+        try:
+            partial.mkdir()
+            marks = self._write_files(partial, state)
+            end = self._append_history(state.history)
+            mark = SaveMark(
+                format=FORMAT,
+                iteration=state.iteration,
+                seconds=state.seconds,
+                attempt=state.attempt,
+                optimizer_iteration=state.optimizer_iteration,
+                history_bytes=end[0],
+                history_measures=end[2],
+                files=marks,
+            )
+            files.write_json(partial / SAVE, mark.model_dump())
+            files.fsync(partial)
+            partial.rename(target)
+            files.fsync(self.saves_dir)
+        except OSError as error:
+            raise from_os_error(error, target, doing="write") from error
+        finally:
+            _remove(partial)
+        try:
+            files.write_json(self.path / "current.json", {"save": target.name})
+        except StorageError:
+            _remove(target)
+            raise
+        self._history_end = end
+        for old in self.numbers()[:-SAVES_KEPT]:
+            _remove(self.saves_dir / f"{old:06d}")
+        return target
+
+    def load(self, say: Say, *, mend: bool = True) -> TrainState:
+        """State of the newest save that is whole; `say` hears of any that is not.
+
+        `mend` sets damaged files aside under another name, for whoever goes on writing here.
+
+        Raises:
+            StateError: no save is whole, or it does not fit the model's config.
+        """
+        damaged = []
+        for number in self._candidates(say):
+            folder = self.saves_dir / f"{number:06d}"
+            try:
+                state = self._read(folder, say, mend=mend)
+            except (StateError, FileError) as error:
+                damaged.append(folder)
+                say(f"save {folder.name} is damaged ({error.found}); trying the one before")
+                continue
+            for broken in damaged if mend else ():
+                _set_aside(broken)
+            return state
+        raise StateError(
+            self.path,
+            expected="a whole save",
+            found=f"{len(damaged)} damaged" if damaged else "none",
+            remedy="Copy a folder of backups/ over this model, or start a new model.",
+        )
+
+    def backup(self) -> Path:
+        """Folder 01 of the backups, made of the current save; older ones move up by one.
+
+        Saves never change once written, so large files are shared with it where the disk can.
+        """
+        current = max(self.numbers())
+        files.make_dir(self.backups_dir)
+        partial = self.backups_dir / f".new.{secrets.token_hex(4)}{files.TEMPORARY_SUFFIX}"
+        name = f"{current:06d}"
+        try:
+            copied = files.make_dir(partial / "saves" / name)
+            for file in (TENSORS, OPTIONS, SAVE):
+                _link_or_copy(self.saves_dir / name / file, copied / file)
+            for file in ("config.json", "history.jsonl", "current.json"):
+                if (self.path / file).exists():
+                    shutil.copy2(self.path / file, partial / file)
+            for file_path in partial.rglob("*"):
+                files.fsync(file_path)
+            self._make_room()
+            first = self.backups_dir / "01"
+            partial.rename(first)
+            files.fsync(self.backups_dir)
+        except OSError as error:
+            raise from_os_error(error, self.backups_dir, doing="write") from error
+        finally:
+            _remove(partial)
+        return first
+
+    def _make_room(self) -> None:
+        """Moves 01, 02, ... up to the first gap; the last one drops out."""
+        count = 0
+        while (self.backups_dir / f"{count + 1:02d}").exists() and count < BACKUPS_KEPT:
+            count += 1
+        if count == BACKUPS_KEPT:
+            _remove(self.backups_dir / f"{count:02d}")
+            count -= 1
+        for number in range(count, 0, -1):
+            (self.backups_dir / f"{number:02d}").rename(self.backups_dir / f"{number + 1:02d}")
+
+    def _write_files(self, folder: Path, state: TrainState) -> dict[str, FileMark]:
+        tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
+        tensors |= {f"optimizer/{k}": v for k, v in state.optimizer.items()}
+        digest, length = tensor_file.write(folder / TENSORS, tensors)
+        files.write_json(folder / OPTIONS, state.options.model_dump(mode="json"))
+        options = folder / OPTIONS
+        return {
+            TENSORS: FileMark(sha256=digest, bytes=length),
+            OPTIONS: FileMark(sha256=files.sha256_file(options), bytes=options.stat().st_size),
+        }
+
+    def _append_history(self, history: History) -> tuple[int, int, int]:
+        at, iterations, measures = self._history_end
+        text = "".join(history.lines(after=iterations, measures_after=measures))
+        length = history_file.append(self._history_path, text, at=at)
+        return length, len(history), len(history.measures)
+
+    def _candidates(self, say: Say) -> list[int]:
+        """Numbers of saves to try: the current one, then the others from the newest."""
+        numbers = sorted(self.numbers(), reverse=True)
+        try:
+            value = files.read_json(self.path / "current.json", limit=1 << 16)
+            current = int(value["save"])
+        except (FileError, FormatError, KeyError, TypeError, ValueError) as error:
+            if numbers:
+                say(f"{self.path / 'current.json'} is damaged ({error}); taking the newest save")
+            return numbers
+        if current not in numbers:
+            say(f"save {current:06d} is missing; trying the one before")
+        return sorted(numbers, key=lambda number: number != current)
+
+    def _read(self, folder: Path, say: Say, *, mend: bool) -> TrainState:
+        mark = read_mark(folder)
+        for name, expected in mark.files.items():
+            check_file(folder / name, expected)
+        tensors = tensor_file.read(folder / TENSORS)
+        model = build(self.config)
+        load_weights(model, _under("model/", tensors), folder)
+        state = TrainState(
+            config=self.config,
+            model=model,
+            options=TrainOptions.model_validate(_known_options(folder / OPTIONS, say)),
+            iteration=mark.iteration,
+            seconds=mark.seconds,
+            attempt=mark.attempt,
+            optimizer=_under("optimizer/", tensors),
+            optimizer_iteration=mark.optimizer_iteration,
+        )
+        try:
+            state.history = history_file.read(self._history_path, length=mark.history_bytes)
+            end = mark.history_bytes
+        except FormatError as error:
+            say(f"losses of the first {mark.iteration} iterations are lost: {error}")
+            state.history, end = History(start=mark.iteration), 0
+            if mend:
+                _set_aside(self._history_path)
+        self._history_end = (end, len(state.history), len(state.history.measures))
+        return state
+
+
+def create_model(path: Path, config: ModelConfig) -> ModelFolder:
+    """The model folder at `path`, made if it is not there.
+
+    Raises:
+        StateError: it holds a model of another config, or one of a newer version.
+        StorageError: it can't be written.
+    """
+    if (path / "config.json").exists():
+        folder = open_model(path)
+        if folder.config != config:
+            raise StateError(
+                path,
+                expected=f"the config it was made with ({_differences(folder.config, config)})",
+                found=_differences(config, folder.config),
+                remedy="Leave these as they were, or give the new model another name.",
+            )
+        return folder
+    files.make_dir(path)
+    files.write_json(
+        path / "config.json", {"format": FORMAT, "config": config.model_dump(mode="json")}
+    )
+    return ModelFolder(path, config)
+
+
+def open_model(path: Path) -> ModelFolder:
+    """The model folder at `path`.
+
+    Raises:
+        FileError: there is none.
+        StateError: its config is damaged or of a newer version.
+    """
+    value = files.read_json(path / "config.json", limit=1 << 20)
+    try:
+        version = int(value["format"])
+        if version > FORMAT:
+            raise StateError(
+                path,
+                expected=f"a model of version {FORMAT} or older",
+                found=f"version {version}",
+                remedy="Open it with the newer Understudy that made it.",
+            )
+        return ModelFolder(path, ModelConfig.model_validate(value["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            path / "config.json",
+            expected="the config of a model",
+            found=f"something else ({str(error).splitlines()[0]})",
+            remedy="Take config.json from one of the model's backups.",
+        ) from error
+
+
+def load_model(path: Path, say: Say, *, averaged: bool = True) -> tuple[FaceModel, int]:
+    """Model with the weights to merge by, on the CPU, and its iteration.
+
+    Raises:
+        FileError: there is no model.
+        StateError: none of its saves is whole.
+    """
+    state = open_model(path).load(say, mend=False)
+    if averaged and state.averaged:
+        load_weights(state.model, {**state.model.state_dict(), **state.averaged}, path)
+    return state.model, state.iteration
+
+
+def load_weights(model: FaceModel, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Copies weights into the model.
+
+    Raises:
+        StateError: a tensor is missing, superfluous or of another shape; nothing is changed then.
+    """
+    own = model.state_dict()
+    for name in [*own, *tensors]:
+        have = tuple(tensors[name].shape) if name in tensors else None
+        want = tuple(own[name].shape) if name in own else None
+        if have != want:
+            raise StateError(
+                where,
+                expected=f"{name} with shape {want}" if want else f"no tensor {name}",
+                found="none" if have is None else f"shape {have}",
+                remedy="This save belongs to another model.",
+            )
+    model.load_state_dict(dict(tensors))
+
+
+def _known_options(path: Path, say: Say) -> dict[str, object]:
+    values = files.read_json(path, limit=1 << 20)
+    unknown = set(values) - set(TrainOptions.model_fields)
+    if unknown:
+        say(f"options of another version are left out: {', '.join(sorted(unknown))}")
+    return {k: v for k, v in values.items() if k not in unknown}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _differences(one: ModelConfig, other: ModelConfig) -> str:
+    values, others = one.model_dump(mode="json"), other.model_dump(mode="json")
+    return ", ".join(f"{k} {v}" for k, v in values.items() if v != others[k])
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _set_aside(path: Path) -> None:
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}.damaged.{secrets.token_hex(2)}"))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
