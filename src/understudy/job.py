@@ -148,6 +148,7 @@ class Job:
         *,
         total: int | None = None,
         name: Callable[[T], str] = str,
+        done_before: int = 0,
         workers: int | None = None,
         message: str = "",
     ) -> Iterator[tuple[T, R]]:
@@ -155,10 +156,11 @@ class Job:
 
         An item whose function raises is recorded in `failures` and left out. Two errors are the
         job's and not an item's, and end it: `Cancelled` and `StorageError` (a full disk).
+        `total` and `done_before` count in items that an earlier run finished.
         """
         count = workers or self.workers
         pending: deque[tuple[T, Future[R]]] = deque()
-        done = 0
+        done = done_before
         source = iter(items)
         with ThreadPoolExecutor(count, thread_name_prefix=self.step) as pool:
             try:

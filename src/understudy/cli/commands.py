@@ -102,13 +102,21 @@ def _parameter(name: str, field: "FieldInfo") -> inspect.Parameter:
         name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if required else default,
-        annotation=Annotated[_plain(field.annotation), form],
+        annotation=Annotated[_type(field), form],
     )
 
 
 @functools.cache
 def _group(name: str) -> cyclopts.Group:
     return cyclopts.Group(name)
+
+
+def _type(field: "FieldInfo") -> Any:  # a type, made at run time
+    for note in field.metadata:  # a name out of a registry
+        names = getattr(note, "json_schema", None) or {}
+        if "enum" in names:
+            return Literal[tuple(names["enum"])]
+    return _plain(field.annotation)
 
 
 def _plain(annotation: Any) -> Any:

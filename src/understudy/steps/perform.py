@@ -29,7 +29,8 @@ def perform(name: str, options: Options, job: Job) -> Report:
         UnderstudyError: the user's input is wrong.
         Cancelled: the user stopped it; what is finished is kept.
     """
-    job = job.for_step(name)
+    side = getattr(options, "side", None)
+    job = job.for_step(f"{name} {side}" if side else name)
     job.started(options.model_dump(mode="json", exclude_defaults=True))
     start = time.monotonic()
     try:

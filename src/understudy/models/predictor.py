@@ -1,0 +1,70 @@
+"""A trained model as a function of one aligned face, for merging.
+
+A picture in, a `Prediction` out. Callers may come from several threads: whoever comes while the
+network is at work waits, and all who wait are answered by its next run, as one batch. Knows nothing
+of frames or files.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import numpy as np
+import torch
+
+from understudy.models.face_model import FaceModel
+from understudy.types import FaceType, Image, Prediction
+
+
+class FacePredictor:
+    """Calls `model.merge` for pictures of `resolution` pixels, RGB 0..1."""
+
+    def __init__(
+        self, model: FaceModel, *, device: torch.device | str = "cpu", largest_batch: int = 16
+    ) -> None:
+        self.resolution: int = model.config.resolution
+        self.face_type: FaceType = model.config.face_type
+        self._model = model.to(device).eval()
+        self._device = torch.device(device)
+        self._largest = largest_batch
+        self._waiting: list[tuple[Image, Future[Prediction]]] = []
+        self._lock = threading.Lock()
+        self._running = False
+
+    def __call__(self, face: Image) -> Prediction:
+        """What the model makes of one dst face."""
+        answer: Future[Prediction] = Future()
+        with self._lock:
+            self._waiting.append((face, answer))
+            leads = not self._running
+            self._running = True
+        if leads:
+            self._answer_all()
+        return answer.result()
+
+    def _answer_all(self) -> None:
+        while True:
+            with self._lock:
+                batch = self._waiting[: self._largest]
+                del self._waiting[: self._largest]
+                if not batch:
+                    self._running = False
+                    return
+            try:
+                predictions = self.predict([face for face, _ in batch])
+            except BaseException as error:  # handed to those who wait, and raised there
+                for _, answer in batch:
+                    answer.set_exception(error)
+                continue
+            for (_, answer), prediction in zip(batch, predictions, strict=True):
+                answer.set_result(prediction)
+
+    @torch.inference_mode()
+    def predict(self, faces: Sequence[Image]) -> list[Prediction]:
+        """What the model makes of each face, in one run."""
+        stacked = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).to(self._device)
+        merged = self._model.merge(stacked)
+        face = merged.src_dst.float().permute(0, 2, 3, 1).cpu().numpy()
+        mask = merged.src_dst_mask.float()[:, 0].cpu().numpy()
+        dst_mask = merged.dst_mask.float()[:, 0].cpu().numpy()
+        return [Prediction(*parts) for parts in zip(face, mask, dst_mask, strict=True)]

@@ -1,0 +1,92 @@
+"""The whole way on two bundled clips of digital doubles, and a before/after strip."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.job import Job
+from understudy.options import option
+from understudy.steps.perform import StepOptions, perform
+from understudy.steps.run import RunOptions
+from understudy.types import Image, Report
+
+CLIPS = Path(__file__).with_name("demo_clips")
+SHOWN = 5
+TILE = 256
+LABEL_HEIGHT = 34
+GAP = 4
+
+
+class DemoOptions(StepOptions):
+    """Options of `demo`."""
+
+    workspace: Path = option(Path("understudy_demo"), "Folder for everything the demo makes.")
+    minutes: float = option(0.0, "Train this long; 0 = the preset's.", ge=0)
+
+
+def demo(options: DemoOptions, job: Job) -> Report:
+    """The swapped clip and a strip that shows src, plate and result side by side."""
+    out = options.workspace / "result.mp4"
+    strip = options.workspace / "before_after.png"
+    given: dict[str, Any] = {"minutes": options.minutes} if options.minutes else {}
+    src, dst = CLIPS / "src.mp4", CLIPS / "dst.mp4"
+    run_options = RunOptions(
+        src=(src,), dst=dst, out=out, workspace=options.workspace, preset="demo", **given
+    )
+    report = perform("run", run_options, job)
+    write_strip(strip, src, dst, out)
+    lines = [*report.details["lines"], f"  the film:      {out}", f"  before, after: {strip}"]
+    return Report(
+        "demo",
+        done=report.done,
+        skipped=report.skipped,
+        failed=report.failed,
+        outputs=[out, strip],
+        details={
+            "lines": lines,
+            "summary": "a face was replaced",
+            "parts": report.details["parts"],
+        },
+    )
+
+
+def write_strip(path: Path, src: Path, plate: Path, result: Path) -> None:
+    """A picture with one row of the src clip, one of the plate and one of the result."""
+    from understudy.media.images import write_image
+
+    rows = [
+        _row("the face to put on", _evenly(src)),
+        _row("before", _evenly(plate)),
+        _row("after", _evenly(result)),
+    ]
+    write_image(path, np.concatenate(rows), bit_depth=8)
+
+
+def _evenly(clip: Path) -> list[Image]:
+    """A few frames spread over the clip, as tiles."""
+    import cv2
+
+    from understudy.media.video import decode_frames, probe
+
+    count = probe(clip).frame_count or sum(1 for _ in decode_frames(clip))
+    wanted = {round((i + 0.5) * count / SHOWN) for i in range(SHOWN)}
+    tiles = []
+    for frame in decode_frames(clip):
+        if frame.index in wanted:
+            tile = cv2.resize(frame.pixels, (TILE, TILE), interpolation=cv2.INTER_AREA)
+            tiles.append(tile.astype(np.float32) / np.float32(255))
+    return tiles
+
+
+def _row(label: str, tiles: list[Image]) -> Image:
+    import cv2
+
+    width = SHOWN * TILE + (SHOWN - 1) * GAP
+    head = np.full((LABEL_HEIGHT, width, 3), 0.08, np.float32)
+    where = (8, LABEL_HEIGHT - 11)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(head, label, where, font, 0.6, (0.9, 0.9, 0.9), 1, cv2.LINE_AA)
+    gap = np.full((TILE, GAP, 3), 0.08, np.float32)
+    parts = [part for tile in tiles for part in (tile, gap)][:-1]
+    return np.concatenate([head, np.concatenate(parts, axis=1)]).astype(np.float32)

@@ -1,0 +1,170 @@
+"""Faces out of frames: found, aligned, saved with their landmarks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import MaterialError, OptionError
+from understudy.faces.settings import ExtractSettings
+from understudy.files import make_dir
+from understudy.job import Job
+from understudy.options import argument, option
+from understudy.steps.journal import Journal
+from understudy.steps.perform import StepOptions
+from understudy.types import Report
+from understudy.workspace import Side, SideName, Workspace
+
+
+class ExtractOptions(StepOptions, ExtractSettings):
+    """Options of `extract`."""
+
+    side: SideName = argument("Which clip's frames: src or dst.")
+    detector: str = option("blazeface", "What finds faces.", group="Detection")
+    landmarker: str = option("mesh", "What finds landmarks in them.", group="Detection")
+    device: str = option("auto", "Where to run the networks: auto, cpu, cuda.", group="Machine")
+    restart: bool = option(False, "Delete the faces of this side and begin anew.")
+
+
+def extract(options: ExtractOptions, job: Job) -> Report:
+    """The faceset of one side in `aligned`, one JPEG per face.
+
+    Raises:
+        MaterialError: there are no frames, or no face in any of them.
+        OptionError: faces made with other options are there and `restart` is off.
+    """
+    from understudy.media.images import list_unique_images
+
+    workspace = Workspace.open(options.workspace)
+    side = workspace.side(options.side)
+    listed = list_unique_images(side.frames_dir) if side.frames_dir.is_dir() else None
+    if listed is None or not listed.paths:
+        raise MaterialError(
+            side.frames_dir,
+            expected="frames",
+            found="none",
+            remedy=f"First: understudy frames {side.name} --workspace {workspace.root}",
+        )
+    for path in listed.shadowed:
+        job.message(f"{path.name}: left out, another picture has its name")
+    journal = Journal(workspace.manifests_dir / f"extract_{side.name}.jsonl")
+    kept = _take_up(options, side, journal)
+    if kept is not None:
+        return _report(side, done=0, skipped=len(listed.paths), found=kept)
+    todo = [path for path in listed.paths if path.name not in journal.items]
+    skipped = len(listed.paths) - len(todo)
+    if todo:
+        with journal:
+            _work(options, side, journal, todo, total=len(listed.paths), job=job)
+    found = sum(len(row["files"]) for row in journal.items.values())
+    if not found:
+        raise MaterialError(
+            side.frames_dir,
+            expected="a face in at least one frame",
+            found=f"none in {len(listed.paths)} frames",
+            remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
+        )
+    report = _report(side, done=len(todo) - len(job.failures), skipped=skipped, found=found)
+    empty = sum(not row["files"] for row in journal.items.values())
+    several = sum(len(row["files"]) > 1 for row in journal.items.values())
+    report.details |= {"frames_without_face": empty, "frames_with_several": several}
+    report.details["summary"] += f" ({empty} without a face)" if empty else ""
+    return report
+
+
+def _take_up(options: ExtractOptions, side: Side, journal: Journal) -> int | None:
+    """Number of faces if the faceset is the user's own and stays as it is; else None."""
+    made_with = {
+        "settings": options.model_dump(mode="json", include=set(ExtractSettings.model_fields)),
+        "detector": options.detector,
+        "landmarker": options.landmarker,
+    }
+    faces = _faces(side)
+    if options.restart:
+        for path in faces:
+            path.unlink()
+        journal.begin(made_with)
+    elif not journal.header:
+        if faces:
+            return len(faces)
+        journal.begin(made_with)
+    elif journal.header != made_with:
+        raise OptionError(
+            side.aligned_dir,
+            expected="the options these faces were made with",
+            found=_difference(journal.header, made_with),
+            remedy="Add --restart to delete these faces, or repeat the old options.",
+        )
+    return None
+
+
+def _faces(side: Side) -> list[Path]:
+    if not side.aligned_dir.is_dir():
+        return []
+    return [p for p in side.aligned_dir.iterdir() if p.suffix.lower() in (".jpg", ".png", ".pak")]
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    old = {**before.get("settings", {}), **{k: v for k, v in before.items() if k != "settings"}}
+    new = {**now["settings"], **{k: v for k, v in now.items() if k != "settings"}}
+    changed = [k for k in new if old.get(k) != new[k]]
+    return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
+
+
+def _work(
+    options: ExtractOptions, side: Side, journal: Journal, todo: list[Path], *, total: int, job: Job
+) -> None:
+    make_dir(side.aligned_dir)
+    extractor = _extractor(options, side, job)
+    done_before = total - len(todo)
+    results = job.map(
+        extractor,
+        todo,
+        total=total,
+        done_before=done_before,
+        name=lambda path: path.name,
+    )
+    for path, files in results:
+        journal.add(path.name, files=files)
+
+
+def _extractor(options: ExtractOptions, side: Side, job: Job) -> Callable[[Path], list[str]]:
+    from understudy import weights
+    from understudy.faces.detectors.registry import DETECTORS
+    from understudy.faces.extract import extract_faces
+    from understudy.faces.landmarkers.registry import LANDMARKERS
+    from understudy.facesets.dfl import write_face
+    from understudy.media.images import read_pixels
+    from understudy.models.devices import choose_device, one_thread_each
+
+    weights.get("mediapipe", tell=job.message)
+    device = str(choose_device(options.device))
+    detector = DETECTORS[options.detector](device)
+    landmarker = LANDMARKERS[options.landmarker](device)
+    one_thread_each()
+
+    def faces_of(path: Path) -> list[str]:
+        samples = extract_faces(read_pixels(path), detector, landmarker, options)
+        names = []
+        for index, sample in enumerate(samples):
+            name = f"{path.stem}_{index}.jpg"
+            write_face(
+                side.aligned_dir / name,
+                replace(sample, source_name=path.name),
+                quality=options.jpeg_quality,
+            )
+            names.append(name)
+        return names
+
+    return faces_of
+
+
+def _report(side: Side, *, done: int, skipped: int, found: int) -> Report:
+    summary = f"{found} faces of {side.name}"
+    return Report(
+        "extract",
+        done=done,
+        skipped=skipped,
+        outputs=[side.aligned_dir],
+        details={"summary": summary, "faces": found},
+    )

@@ -1,0 +1,189 @@
+"""Frames out of a clip, or several joined into one sequence."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from understudy.errors import MaterialError, OptionError
+from understudy.files import sha256_file
+from understudy.job import Job
+from understudy.options import argument, option
+from understudy.steps.perform import StepOptions
+from understudy.types import Report
+from understudy.workspace import Side, SideName, Workspace
+
+if TYPE_CHECKING:
+    from understudy.media.frames import FrameManifest
+
+
+class FramesOptions(StepOptions):
+    """Options of `frames`."""
+
+    side: SideName = argument("Which clip: src or dst.")
+    video: tuple[Path, ...] = option(
+        (), "Clip, or clips to join; without it the data_src.* or data_dst.* in the workspace."
+    )
+    format: Literal["png", "jpg"] = option("png", "png loses nothing, jpg is smaller.")
+    jpeg_quality: int = option(95, "Quality of jpg.", ge=1, le=100)
+    restart: bool = option(False, "Delete the frames of this side and begin anew.")
+
+
+def frames(options: FramesOptions, job: Job) -> Report:
+    """The frames of one side as numbered pictures in `data_src` or `data_dst`.
+
+    Raises:
+        FileError, FormatError: a clip can't be read, or is none.
+        MaterialError: there is no clip, or one without frames.
+        OptionError: the folder holds frames of other clips and `restart` is off.
+    """
+    from understudy.media.images import list_images
+
+    workspace = Workspace.open(options.workspace)
+    side = workspace.side(options.side)
+    clips = _clips(options, side)
+    name = f"frames_{side.name}"
+    manifest = workspace.read_manifest(name)
+    there = list_images(side.frames_dir) if side.frames_dir.is_dir() else []
+    if not clips:
+        return _own_pictures(side, len(there))
+    asked = _asked(options, clips)
+    if options.restart:
+        for path in there:
+            path.unlink()
+        manifest = None
+    if manifest is None and there:
+        raise OptionError(
+            side.frames_dir,
+            expected="an empty folder, or frames made by this step",
+            found=f"{len(there)} pictures of unknown origin",
+            remedy="Leave out --video to use them, or add --restart to delete them.",
+        )
+    if manifest is not None and not _same(manifest, asked):
+        raise OptionError(
+            side.frames_dir,
+            expected="the same clips and format as before",
+            found=_difference(manifest["asked"], asked),
+            remedy="Add --restart to delete the old frames, or choose another workspace.",
+        )
+    if manifest is not None and manifest["complete"]:
+        count = sum(len(m.names) for m in read_frame_manifests(workspace, side.name))
+        if len(there) >= count:
+            return _report(side, done=0, skipped=count)
+    workspace.write_manifest(name, {"asked": asked, "complete": False, "clips": []})
+    parts, written, kept = _extract(options, side, clips, job)
+    content = {"asked": asked, "complete": True, "clips": [p.to_json() for p in parts]}
+    workspace.write_manifest(name, content)
+    return _report(side, done=written, skipped=kept)
+
+
+def _extract(
+    options: FramesOptions, side: Side, clips: tuple[Path, ...], job: Job
+) -> tuple[list["FrameManifest"], int, int]:
+    from understudy.media.frames import extract_frames
+    from understudy.media.video import probe
+
+    counts = [probe(clip).frame_count for clip in clips]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    parts: list[FrameManifest] = []
+    written = kept = before = 0
+    for clip in clips:
+
+        def on_frame(done: int, _: int | None, before: int = before, clip: Path = clip) -> None:
+            job.check()
+            job.progress(before + done, total, clip.name)
+
+        result = extract_frames(
+            clip,
+            side.frames_dir,
+            picture_format=options.format,
+            jpeg_quality=options.jpeg_quality,
+            first_number=1 + before,
+            workers=job.workers,
+            on_frame=on_frame,
+            on_notice=job.message,
+        )
+        parts.append(result.manifest)
+        written, kept = written + result.written, kept + result.kept
+        before += result.manifest.timing.count
+    job.progress(before, before)
+    return parts, written, kept
+
+
+def read_frame_manifests(workspace: Workspace, side: SideName) -> list["FrameManifest"]:
+    """What the frames of a side came from, one entry per clip; empty for a user's own pictures."""
+    from understudy.media.frames import FrameManifest
+
+    name = f"frames_{side}"
+    content = workspace.read_manifest(name) or {}
+    path = workspace.manifest_path(name)
+    return [FrameManifest.from_json(part, name=path) for part in content.get("clips", [])]
+
+
+def clip_paths(workspace: Workspace, side: SideName) -> tuple[Path, ...]:
+    """The clips the frames of a side came from, where they lay then."""
+    content = workspace.read_manifest(f"frames_{side}") or {}
+    return tuple(Path(clip["path"]) for clip in content.get("asked", {}).get("clips", ()))
+
+
+def _clips(options: FramesOptions, side: Side) -> tuple[Path, ...]:
+    if options.video:
+        return options.video
+    own = side.video()
+    return (own,) if own else ()
+
+
+def _asked(options: FramesOptions, clips: tuple[Path, ...]) -> dict[str, Any]:
+    from understudy.media.video import probe
+
+    listed = []
+    for clip in clips:
+        probe(clip)  # says what is wrong with it, if anything is
+        facts = clip.stat()
+        path = str(clip.absolute())
+        listed.append({"path": path, "bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns})
+    quality = options.jpeg_quality if options.format == "jpg" else None
+    return {"clips": listed, "format": options.format, "jpeg_quality": quality}
+
+
+def _same(manifest: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether the frames are of these clips, wherever those lie now."""
+    before = manifest["asked"]
+    if before == asked:
+        return True
+    old, new = before["clips"], asked["clips"]
+    kept = {key: before[key] for key in ("format", "jpeg_quality")}
+    if kept != {key: asked[key] for key in kept} or len(old) != len(new):
+        return False
+    if [clip["bytes"] for clip in old] != [clip["bytes"] for clip in new]:
+        return False
+    known = [clip["source_sha256"] for clip in manifest["clips"]]
+    return known == [sha256_file(Path(clip["path"])) for clip in new]
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    if [c["path"] for c in before["clips"]] != [c["path"] for c in now["clips"]]:
+        return "frames of " + ", ".join(Path(c["path"]).name for c in before["clips"])
+    if before["clips"] != now["clips"]:
+        return "a clip that has changed since"
+    return f"frames kept as {before['format']}"
+
+
+def _own_pictures(side: Side, count: int) -> Report:
+    if not count:
+        raise MaterialError(
+            side.frames_dir,
+            expected=f"a clip, data_{side.name}.* in the workspace, or pictures",
+            found="none of them",
+            remedy="Name a clip: --video FILE",
+        )
+    return _report(side, done=0, skipped=count)
+
+
+def _report(side: Side, *, done: int, skipped: int) -> Report:
+    summary = f"{done + skipped} frames of {side.name}"
+    return Report(
+        "frames",
+        done=done,
+        skipped=skipped,
+        outputs=[side.frames_dir],
+        details={"summary": summary, "frames": done + skipped},
+    )

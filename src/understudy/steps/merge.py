@@ -1,0 +1,176 @@
+"""Put the model's faces into the frames of dst."""
+
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from understudy.errors import MaterialError
+from understudy.files import make_dir, write_json
+from understudy.job import Job
+from understudy.merging.settings import MergeSettings
+from understudy.options import option
+from understudy.steps.journal import Journal
+from understudy.steps.perform import StepOptions
+from understudy.types import Landmarks, Report
+from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.models.predictor import FacePredictor
+
+SESSION_VERSION = 1
+
+
+class MergeOptions(StepOptions, MergeSettings):
+    """Options of `merge`."""
+
+    model: str = option("new", "Name of the model.", group="Model")
+    device: str = option("auto", "Where to run the model: auto, cpu, cuda.", group="Machine")
+    averaged: bool = option(True, "Use the averaged weights where there are any.", group="Model")
+
+
+class Merger:
+    """Merges one frame after another, each as its own item of the step."""
+
+    def __init__(
+        self, workspace: Workspace, predictor: "FacePredictor", settings: MergeSettings
+    ) -> None:
+        self._workspace = workspace
+        self._predictor = predictor
+        self._settings = settings
+        self._faces = faces_by_frame(workspace)
+
+    def key(self, frame: Path, made_by: str) -> str:
+        """What the result of a frame follows from: the model, the settings and its faces."""
+        digest = hashlib.sha256(made_by.encode())
+        for landmarks in self._faces.get(frame.stem, ()):
+            digest.update(np.asarray(landmarks, np.float64).tobytes())
+        return digest.hexdigest()[:16]
+
+    def outputs(self, frame: Path) -> tuple[Path, Path]:
+        """Where the finished frame and its mask go."""
+        name = f"{frame.stem}.png"
+        return self._workspace.merged_dir / name, self._workspace.merged_mask_dir / name
+
+    def merge(self, frame: Path) -> int:
+        """Number of faces replaced in one frame; writes the picture and the mask."""
+        from understudy.media.images import read_pixels, write_image, write_mask
+        from understudy.merging.merge import merge_into
+
+        plate = read_pixels(frame)
+        faces = self._faces.get(frame.stem, [])
+        merged, mask = merge_into(plate, faces, self._predictor, self._settings)
+        picture_path, mask_path = self.outputs(frame)
+        write_mask(mask_path, mask)
+        write_image(picture_path, merged)
+        return len(faces)
+
+
+def merge(options: MergeOptions, job: Job) -> Report:
+    """Finished frames in `merged`, their masks in `merged_mask`.
+
+    Raises:
+        MaterialError: there are no frames or no faces of dst, or no trained model.
+    """
+    from understudy.media.images import list_unique_images
+
+    workspace = Workspace.open(options.workspace)
+    frames_dir = workspace.dst.frames_dir
+    frames = list_unique_images(frames_dir).paths if frames_dir.is_dir() else ()
+    if not frames:
+        raise MaterialError(
+            frames_dir,
+            expected="frames",
+            found="none",
+            remedy=f"First: understudy frames dst --workspace {workspace.root}",
+        )
+    settings = MergeSettings(**{n: getattr(options, n) for n in MergeSettings.model_fields})
+    predictor, model_facts = load_predictor(workspace, options, job)
+    merger = Merger(workspace, predictor, settings)
+    made_by = _hash({"settings": settings.model_dump(mode="json"), "model": model_facts})
+    for folder in (workspace.merged_dir, workspace.merged_mask_dir):
+        make_dir(folder)
+    session = {
+        "version": SESSION_VERSION,
+        "model": model_facts,
+        "keyframes": [{"frame": frames[0].name, "settings": settings.model_dump(mode="json")}],
+        "made_by": made_by,
+        "frames": len(frames),
+    }
+    write_json(workspace.root / "merge.json", session)
+    journal = Journal(workspace.manifests_dir / "merge.jsonl")
+    if not journal.header:
+        journal.begin({"version": SESSION_VERSION})
+    keys = {frame: merger.key(frame, made_by) for frame in frames}
+    todo = [frame for frame in frames if not _is_done(merger, journal, frame, keys[frame])]
+    skipped, faces = len(frames) - len(todo), 0
+    with journal:
+        results = job.map(
+            merger.merge, todo, total=len(frames), done_before=skipped, name=lambda p: p.name
+        )
+        for frame, count in results:
+            journal.add(frame.name, key=keys[frame], faces=count)
+            faces += count
+    report = Report("merge", done=len(todo) - len(job.failures), skipped=skipped)
+    report.outputs = [workspace.merged_dir]
+    report.details = {
+        "summary": f"{len(frames) - len(job.failures)} frames merged",
+        "faces": faces,
+        "made_by": made_by,
+        "model": model_facts,
+    }
+    return report
+
+
+def _is_done(merger: Merger, journal: Journal, frame: Path, key: str) -> bool:
+    row = journal.items.get(frame.name)
+    return row is not None and row["key"] == key and all(p.exists() for p in merger.outputs(frame))
+
+
+def _hash(value: Any) -> str:  # any JSON value
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def faces_by_frame(workspace: Workspace) -> dict[str, list[Landmarks]]:
+    """Landmarks of all faces of dst by the stem of their frame, in the order of the faceset.
+
+    Raises:
+        MaterialError: the faceset is missing or empty.
+    """
+    from understudy.facesets.faceset import Faceset
+
+    faces: dict[str, list[Landmarks]] = defaultdict(list)
+    for sample in Faceset.open(workspace.dst.aligned_dir):
+        if sample.source_name is not None and sample.source_landmarks is not None:
+            faces[Path(sample.source_name).stem].append(sample.source_landmarks)
+    return dict(faces)
+
+
+def load_predictor(
+    workspace: Workspace, options: MergeOptions, job: Job
+) -> tuple["FacePredictor", dict[str, Any]]:
+    """The trained model as a function, and what identifies it.
+
+    Raises:
+        MaterialError: there is no such model.
+        StateError: it can't be loaded.
+    """
+    from understudy.models.devices import all_threads, choose_device
+    from understudy.models.predictor import FacePredictor
+    from understudy.training.state import load_model
+
+    path = workspace.model_dir / options.model
+    if not path.is_dir():
+        raise MaterialError(
+            path,
+            expected="a trained model",
+            found="none",
+            remedy=f"First: understudy train --workspace {workspace.root}",
+        )
+    all_threads()
+    model, iteration = load_model(path, job.message, averaged=options.averaged)
+    facts = {"name": options.model, "iteration": iteration, "averaged": options.averaged}
+    return FacePredictor(model, device=choose_device(options.device)), facts

@@ -1,0 +1,133 @@
+"""Two clips in, one finished film out: all steps in their order, each going on where it was."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from understudy.errors import FileError, StorageError
+from understudy.files import make_dir
+from understudy.job import Job
+from understudy.options import Options, option
+from understudy.steps.extract import ExtractOptions
+from understudy.steps.frames import FramesOptions
+from understudy.steps.merge import MergeOptions
+from understudy.steps.perform import StepOptions, perform
+from understudy.steps.train import PresetName, TrainStepOptions
+from understudy.steps.video import VideoOptions
+from understudy.types import Report
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+
+
+class RunOptions(StepOptions):
+    """Options of `run`."""
+
+    src: tuple[Path, ...] = option(..., "Clip or clips of the face to put on.", min_length=1)
+    dst: Path = option(..., "Clip the face is put into.")
+    out: Path = option(..., "The finished video (.mp4, .mov or .mkv).")
+    workspace: Path = option(
+        Path(), "Folder of the job; without it one beside the result, named after it."
+    )
+    preset: PresetName = option("quick96", "Model and training to begin with.")
+    target_iter: int = option(0, "Train up to this iteration; 0 = the preset's.", ge=0)
+    minutes: float = option(0.0, "Train this long, counted over all runs; 0 = the preset's.", ge=0)
+    max_faces: int = option(0, "Faces per frame at most, largest first; 0 = all.", ge=0)
+    frame_format: Literal["png", "jpg"] = option(
+        "png", "How frames are kept: png loses nothing, jpg is smaller.", group="Workspace"
+    )
+    device: str = option("auto", "Where to train: auto, cpu, cuda, cuda:1.", group="Machine")
+    seed: int = option(0, "Fixes every random draw.", group="Machine", ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_result(cls, values: Any) -> Any:  # raw values of any type
+        if isinstance(values, dict) and "out" in values and "workspace" not in values:
+            out = Path(values["out"])
+            return values | {"workspace": out.with_name(f"{out.stem}_workspace")}
+        return values
+
+
+def run(options: RunOptions, job: Job) -> Report:
+    """The finished video at `out`.
+
+    Raises:
+        UnderstudyError: an input is missing or unusable; told before any work where possible.
+    """
+    _check(options)
+    report = Report("run")
+    parts: dict[str, Any] = {}
+    for name, part in _parts(options):
+        result = perform(name, part, job)
+        report.failed.extend(result.failed)
+        report.skipped += result.skipped
+        report.done += result.done
+        side = getattr(part, "side", None)
+        parts[f"{name}_{side}" if side else name] = result.to_json()
+        if name == "video":
+            report.outputs = result.outputs
+    report.details = {"parts": parts, "lines": _table(parts), "summary": "film finished"}
+    return report
+
+
+def _parts(options: RunOptions) -> list[tuple[str, Options]]:
+    where: dict[str, Any] = {"workspace": options.workspace}
+    sides = (("src", options.src), ("dst", (options.dst,)))
+    parts: list[tuple[str, Options]] = []
+    for side, clips in sides:
+        values: dict[str, Any] = {**where, "side": side}
+        parts.append(("frames", FramesOptions(**values, video=clips, format=options.frame_format)))
+        # one person is learned from, whoever else walks through the picture
+        faces = 1 if side == "src" else options.max_faces
+        parts.append(("extract", ExtractOptions(**values, max_faces=faces)))
+    given = {
+        name: getattr(options, name)
+        for name in ("target_iter", "minutes", "device", "seed")
+        if name in options.model_fields_set and getattr(options, name)
+    }
+    parts.append(("train", TrainStepOptions(**where, preset=options.preset, **given)))
+    parts.append(("merge", MergeOptions(**where, device=options.device)))
+    parts.append(("video", VideoOptions(**where, out=options.out)))
+    return parts
+
+
+def _check(options: RunOptions) -> None:
+    from understudy.media.video import probe
+
+    for clip in (*options.src, options.dst):
+        probe(clip)
+    if options.out.suffix.lower() not in VIDEO_SUFFIXES:
+        raise FileError(
+            options.out,
+            expected=f"a name ending in {', '.join(VIDEO_SUFFIXES)}",
+            found=repr(options.out.suffix),
+            remedy="Choose one of these containers.",
+        )
+    if options.out.is_dir():
+        raise FileError(
+            options.out, expected="a file name", found="a folder", remedy="Name a file."
+        )
+    folder = make_dir(options.out.absolute().parent)
+    probe_file = folder / f".{options.out.stem[:40]}.write-test"
+    try:
+        probe_file.touch()
+        probe_file.unlink()
+    except OSError as error:
+        raise StorageError(
+            folder,
+            expected="a folder that can be written",
+            found=error.strerror or str(error),
+            remedy="Choose another place for --out.",
+        ) from error
+
+
+def _table(parts: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, part in parts.items():
+        seconds = part["seconds"]
+        rate = part["details"].get("rate") or (part["done"] / seconds if seconds else 0.0)
+        pace = f"{rate:8.1f}/s" if part["done"] else "         -"
+        rows.append(
+            f"  {name:<12}{part['done']:>7} done {part['skipped']:>7} kept {pace} {seconds:8.1f} s"
+        )
+    return rows

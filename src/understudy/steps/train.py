@@ -1,0 +1,116 @@
+"""Train a model on the two facesets."""
+
+from typing import Any, Literal
+
+from understudy.errors import OptionError
+from understudy.job import Job
+from understudy.models.config import ModelConfig
+from understudy.options import option, parse
+from understudy.steps.perform import StepOptions
+from understudy.training.options import TrainOptions
+from understudy.training.recipes import PRESETS, Preset
+from understudy.types import FaceType, Report
+from understudy.workspace import Workspace
+
+PresetName = Literal["demo", "quick96", "saehd"]
+FIXED = ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+
+
+class TrainStepOptions(StepOptions, TrainOptions):
+    """Options of `train`: a preset, and whatever is to be different."""
+
+    model: str = option("new", "Name of the model.", group="Model", pattern=r"^[^/\\]+$")
+    preset: PresetName | None = option(
+        None, "Model and training to begin with: demo, quick96 or saehd.", group="Model"
+    )
+    resolution: int | None = option(
+        None,
+        "Side of the face in pixels; fixed once the model is made.",
+        group="Model",
+        ge=32,
+        le=640,
+    )
+    face_type: FaceType | None = option(None, "How much of the head it covers.", group="Model")
+    archi: str | None = option(None, "Architecture: df or liae with letters.", group="Model")
+    ae_dims: int | None = option(None, "Width of the bottleneck.", group="Model", ge=8, le=1024)
+    e_dims: int | None = option(None, "Width of the encoder.", group="Model", ge=2, le=256)
+    d_dims: int | None = option(None, "Width of the decoder.", group="Model", ge=2, le=256)
+    d_mask_dims: int | None = option(
+        None, "Width of the mask decoder.", group="Model", ge=2, le=256
+    )
+
+
+def train(options: TrainStepOptions, job: Job) -> Report:
+    """The model in `model/<name>`, trained on from where it was.
+
+    Raises:
+        MaterialError: a faceset is missing.
+        StateError: the model on disk can't be loaded, or is of another shape than asked for.
+    """
+    from understudy.facesets.faceset import Faceset
+    from understudy.models.devices import all_threads
+    from understudy.training import loop
+    from understudy.training.state import create_model, open_model
+
+    workspace = Workspace.open(options.workspace)
+    src, dst = (Faceset.open(side.aligned_dir) for side in (workspace.src, workspace.dst))
+    path = workspace.model_dir / options.model
+    exists = (path / "config.json").exists()
+    folder = open_model(path) if exists else None
+    base = PRESETS[options.preset or "quick96"]
+    stored = folder.load_options(job.message) if folder is not None else None
+    config = config_for(options, base, folder.config if folder is not None else None)
+    folder = create_model(path, config)
+    training = options_for(options, base, stored)
+    all_threads(training.threads)
+    start = folder.iteration()
+    result = loop.train(folder, list(src), dst=list(dst), options=training, job=job)
+    report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
+    if result.reason:
+        job.message(f"training ended: {result.reason}")
+    report.details = {
+        "summary": f"trained to iteration {result.iteration}",
+        "reason": result.reason,
+        "iteration": result.iteration,
+        "training_seconds": round(result.seconds, 1),
+        "src_loss": result.src_loss,
+        "dst_loss": result.dst_loss,
+        "measures": result.measures,
+        "config": config.model_dump(mode="json"),
+    }
+    return report
+
+
+def config_for(
+    options: TrainStepOptions, base: Preset, existing: ModelConfig | None
+) -> ModelConfig:
+    """Shape of the model: of the one on disk, or the preset's with what was asked for.
+
+    Raises:
+        OptionError: a value does not fit, or contradicts the model on disk.
+    """
+    asked = {n: getattr(options, n) for n in FIXED if getattr(options, n) is not None}
+    if existing is None:
+        kind = {} if not asked or base.config.kind != "Quick96" else {"kind": "SAEHD"}
+        return parse(ModelConfig, base.config.model_dump() | kind | asked)
+    for name, value in asked.items():
+        if getattr(existing, name) != value:
+            raise OptionError(
+                f"--{name.replace('_', '-')}",
+                expected=f"{getattr(existing, name)}, which the model was made with",
+                found=str(value),
+                remedy="Leave it out, or give the new model another --model.",
+            )
+    return existing
+
+
+def options_for(
+    options: TrainStepOptions, base: Preset, stored: TrainOptions | None
+) -> TrainOptions:
+    """Training options: those of the last run or the preset, with what was given now."""
+    given: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in options.model_fields_set & set(TrainOptions.model_fields)
+    }
+    before = stored if stored is not None and stored.model_fields else base.options
+    return parse(TrainOptions, before.model_dump() | given)

@@ -1,0 +1,182 @@
+"""The finished video, with the sound of dst, signed."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from understudy.errors import MaterialError
+from understudy.files import read_json, replacing, sha256_file, temporary_path
+from understudy.job import Job
+from understudy.options import option
+from understudy.steps.frames import clip_paths, read_frame_manifests
+from understudy.steps.perform import StepOptions
+from understudy.types import Report
+from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.media.frames import FrameManifest
+    from understudy.media.images import Pixels
+
+X264_PRESETS = Literal["ultrafast", "veryfast", "fast", "medium", "slow", "slower"]
+
+
+class VideoOptions(StepOptions):
+    """Options of `video`."""
+
+    out: Path = option(Path("result.mp4"), "The finished video (.mp4, .mov or .mkv).")
+    crf: float = option(
+        16.0,
+        "Quality: lower is better and larger; 16 looks lossless.",
+        group="Encoder",
+        ge=0,
+        le=51,
+    )
+    encoder_preset: X264_PRESETS = option(
+        "medium", "Effort of the encoder: slower is smaller.", group="Encoder"
+    )
+    fps: float = option(
+        0.0, "Frames per second for pictures that came from no clip; 0 = 25.", group="Encoder", ge=0
+    )
+
+
+def video(options: VideoOptions, job: Job) -> Report:
+    """The video at `out`: every merged frame once, the plate's rate and sound, and its mark.
+
+    Raises:
+        MaterialError: frames are missing in `merged`.
+        StorageError: there is no room for the video; nothing is left behind.
+    """
+    from understudy.media.images import list_images
+
+    workspace = Workspace.open(options.workspace)
+    parts = read_frame_manifests(workspace, "dst")
+    frames = _merged_frames(workspace, list_images(workspace.dst.frames_dir))
+    merging = (workspace.read_manifest("merge_done") or {}).get("key")
+    asked = _asked(options, frames, merging)
+    done = workspace.read_manifest("video") or {}
+    if done.get("asked") == asked and options.out.exists():
+        if sha256_file(options.out) == done.get("sha256"):
+            return _report(options, done["facts"], written=0, kept=len(frames))
+    facts = _deliver(options, workspace, parts, frames, job)
+    content = {"asked": asked, "sha256": sha256_file(options.out), "facts": facts}
+    workspace.write_manifest("video", content)
+    return _report(options, facts, written=len(frames), kept=0)
+
+
+def _deliver(
+    options: VideoOptions,
+    workspace: Workspace,
+    parts: "list[FrameManifest]",
+    frames: list[Path],
+    job: Job,
+) -> dict[str, Any]:
+    """Encode and sign under a temporary name, so that `out` is never a film without its mark."""
+    from understudy.media.encode import encode_video
+
+    plate = clip_paths(workspace, "dst")
+    sound = plate[0] if len(plate) == 1 and plate[0].exists() else None
+    if plate and sound is None and any(part.audio_tracks for part in parts):
+        job.message(f"{plate[0]}: no longer there, the video stays silent")
+
+    def on_frame(done: int) -> None:
+        job.check()
+        job.progress(done, len(frames), options.out.name)
+
+    partial = temporary_path(options.out)
+    try:
+        encoded = encode_video(
+            _pictures(frames),
+            partial,
+            timing=parts[0].timing if len(parts) == 1 else _rate(options, parts),
+            audio_from=sound,
+            color=parts[0].color if parts else None,
+            sample_aspect=parts[0].sample_aspect if parts else Fraction(1),
+            crf=options.crf,
+            preset=options.encoder_preset,
+            on_frame=on_frame,
+        )
+        mark = _sign(partial, options.out, workspace, plate, job)
+    finally:
+        partial.unlink(missing_ok=True)
+    for notice in encoded.notices:
+        job.message(notice)
+    return {
+        "frames": encoded.frames,
+        "size": f"{encoded.width}x{encoded.height}",
+        "rate": str(encoded.rate),
+        "sound": list(encoded.sound),
+        "notices": list(encoded.notices),
+        "provenance": mark,
+    }
+
+
+def _sign(partial: Path, out: Path, workspace: Workspace, plate: tuple[Path, ...], job: Job) -> str:
+    """Moves the video to `out`, signed unless the workspace says otherwise."""
+    from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
+    from understudy.provenance.mark import MarkDetails, sign
+
+    if not marking_enabled(workspace.root):
+        with replacing(out) as last:
+            partial.replace(last)
+        return "provenance: off by the workspace's setting"
+    session = read_json(workspace.root / "merge.json")
+    details = MarkDetails(
+        consent=status_sentence(read_consent(workspace.root)),
+        model_sha256=session["model"].get("sha256", ""),
+        settings_sha256=session["made_by"],
+    )
+    job.message("signing")
+    sources = [path for path in clip_paths(workspace, "src") if path.exists()]
+    parent = plate[0] if len(plate) == 1 and plate[0].exists() else None
+    return sign(partial, out, details=details, plate=parent, sources=sources).sentence()
+
+
+def _merged_frames(workspace: Workspace, plates: list[Path]) -> list[Path]:
+    merged = [workspace.merged_dir / f"{plate.stem}.png" for plate in plates]
+    missing = [path for path in merged if not path.exists()]
+    if missing or not merged:
+        found = f"{len(missing)} of {len(merged)} missing" if merged else "none"
+        raise MaterialError(
+            workspace.merged_dir,
+            expected="a merged picture for every frame of dst",
+            found=found,
+            remedy=f"First: understudy merge --workspace {workspace.root}",
+        )
+    return merged
+
+
+def _pictures(paths: list[Path]) -> "Iterator[Pixels]":
+    from understudy.media.images import read_pixels
+
+    for path in paths:
+        yield read_pixels(path)
+
+
+def _rate(options: VideoOptions, parts: "list[FrameManifest]") -> Fraction:
+    if parts:
+        return parts[0].timing.rate
+    return Fraction(options.fps).limit_denominator(1001) if options.fps else Fraction(25)
+
+
+def _asked(options: VideoOptions, frames: list[Path], merging: str | None) -> dict[str, Any]:
+    newest = max(path.stat().st_mtime_ns for path in frames)
+    return {
+        "out": str(options.out.absolute()),
+        "crf": options.crf,
+        "preset": options.encoder_preset,
+        "fps": options.fps,
+        "frames": len(frames),
+        "newest_ns": newest,
+        "merging": merging,
+    }
+
+
+def _report(options: VideoOptions, facts: dict[str, Any], *, written: int, kept: int) -> Report:
+    return Report(
+        "video",
+        done=written,
+        skipped=kept,
+        outputs=[options.out],
+        details={"summary": f"{written + kept} frames in the film", **facts},
+    )
