@@ -1,0 +1,250 @@
+"""Says whether a file is as its signer left it, and who that was; offline.
+
+A path in, a `Verdict` out. "altered" covers the picture, the sound and the manifest itself; a file
+whose manifest is broken is altered, not unmarked. Judges integrity and identity only: whether what
+the manifest tells is true, it can't know.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import c2pa
+
+from understudy.errors import FormatError, from_os_error
+from understudy.files import read_bytes
+from understudy.provenance.container import Container, container_of, sidecar_path
+from understudy.provenance.ingredients import MANIFEST_LIMIT
+from understudy.provenance.keys import trusted_roots
+from understudy.provenance.mark import ASSERTION
+from understudy.provenance.offline import Tap, context
+from understudy.provenance.store import blemish, find_store, has_remains
+
+_TRUSTED = "signingCredential.trusted"
+_SIGNED = "claimSignature.validated"
+_BOUND = {
+    "assertion.dataHash.match",
+    "assertion.bmffHash.match",
+    "assertion.boxesHash.match",
+    "assertion.collectionHash.match",
+    "assertion.multiAssetHash.match",
+}
+# These doubt who signed, not what was signed.
+_ABOUT_SIGNER = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
+
+
+class Integrity(StrEnum):
+    """Whether the file is as it was signed."""
+
+    INTACT = "intact"
+    ALTERED = "altered"
+    ABSENT = "absent"
+
+
+class SignerStatus(StrEnum):
+    """Whether the signer's certificate leads to a root in the user's trust list."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a file's manifest proves, and what it tells.
+
+    `reasons` are the codes behind "altered" and "unknown" (C2PA's own, or "understudy.*"). The
+    rest is what the manifest says of itself; believe it only if `integrity` is "intact".
+    """
+
+    integrity: Integrity
+    signer: SignerStatus = SignerStatus.UNKNOWN
+    reasons: tuple[str, ...] = ()
+    place: str = ""  # "file" or "sidecar"
+    issuer: str = ""
+    tool: str = ""
+    actions: tuple[str, ...] = ()
+    ingredients: tuple[str, ...] = ()
+    consent: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "integrity": str(self.integrity),
+            "signer": str(self.signer),
+            "reasons": list(self.reasons),
+            "place": self.place,
+            "issuer": self.issuer,
+            "tool": self.tool,
+            "actions": list(self.actions),
+            "ingredients": list(self.ingredients),
+            "consent": self.consent,
+            "record": dict(self.record),
+        }
+
+    def sentence(self) -> str:
+        """One line for people."""
+        if self.integrity is Integrity.ABSENT:
+            return "absent: the file carries no provenance"
+        if self.integrity is Integrity.ALTERED:
+            return f"altered: not as it was signed ({self.reasons[0]}); signer {self.signer}"
+        who = f" ({self.issuer})" if self.issuer else ""
+        return f"intact: as it was signed; signer {self.signer}{who}"
+
+
+def verify(path: Path | str) -> Verdict:
+    """Whether `path` is intact, altered or without provenance, and whether its signer is known.
+
+    Looks for a manifest in the file and, if there is none, in `<name>.c2pa` beside it.
+
+    Raises:
+        FileError: it can't be read.
+        FormatError: it is neither a picture nor a video, or too damaged to look for a manifest.
+        ProvenanceError: the user's trust list is damaged.
+    """
+    path = Path(path)
+    anchors = trusted_roots()
+    try:
+        container = container_of(path)
+    except FormatError:
+        if has_remains(path) or sidecar_path(path).is_file():
+            return _altered("understudy.container.unknown")
+        raise
+    verdict = _embedded(path, container, anchors) if container.embeds else None
+    if verdict is None:
+        verdict = _beside(path, container, anchors)
+    return verdict or Verdict(Integrity.ABSENT)
+
+
+def _embedded(path: Path, container: Container, anchors: str) -> Verdict | None:
+    try:
+        manifest = _read(path, container, None, anchors)
+    except c2pa.C2paError.ManifestNotFound:
+        return _altered("understudy.manifest.remains") if has_remains(path) else None
+    except c2pa.C2paError.RemoteManifest:
+        return Verdict(Integrity.ABSENT, reasons=("understudy.manifest.remote",))
+    except c2pa.C2paError as error:
+        if has_remains(path):
+            return _altered(f"understudy.manifest.unreadable: {_one_line(error)}")
+        raise FormatError(
+            path,
+            expected=f"a whole {container.name} file",
+            found=f"a damaged one ({_one_line(error)})",
+            remedy="Check that it plays and was copied completely.",
+        ) from error
+    store = find_store(path)
+    return _judge(manifest, blemish(store) if store else "", place="file")
+
+
+def _beside(path: Path, container: Container, anchors: str) -> Verdict | None:
+    sidecar = _sidecar_of(path, container)
+    if sidecar is None:
+        return None
+    data = read_bytes(sidecar, limit=MANIFEST_LIMIT)
+    if not data:
+        return _altered("understudy.sidecar.empty", place="sidecar")
+    try:
+        manifest = _read(path, container, data, anchors)
+    except c2pa.C2paError as error:
+        return _altered(f"understudy.sidecar.unreadable: {_one_line(error)}", place="sidecar")
+    store = find_store(sidecar)
+    return _judge(manifest, blemish(store) if store else "boxes", place="sidecar")
+
+
+def _sidecar_of(path: Path, container: Container) -> Path | None:
+    """Our sidecar, or, where the format can't embed, one named as other C2PA tools name it."""
+    ours = sidecar_path(path)
+    if ours.is_file() or container.embeds:
+        return ours if ours.is_file() else None
+    theirs = path.with_suffix(".c2pa")
+    # "film.c2pa" beside "film.mkv" and "film.avi" may belong to either: no ground for a verdict.
+    same_stem = [each for each in path.parent.iterdir() if each.stem == path.stem]
+    return theirs if theirs.is_file() and len(same_stem) == 2 else None
+
+
+def _read(path: Path, container: Container, sidecar: bytes | None, anchors: str) -> dict[str, Any]:
+    """The library's JSON about a manifest and its validation."""
+    try:
+        with path.open("rb") as file, context(anchors) as offline:
+            tap = Tap(file)
+            try:
+                with c2pa.Reader(container.media_type, tap, sidecar, context=offline) as reader:
+                    return dict(json.loads(reader.json()))
+            except c2pa.C2paError:
+                if tap.failure is not None:
+                    raise tap.failure from None
+                raise
+    except OSError as error:
+        raise from_os_error(error, path, doing="read") from error
+
+
+def _judge(manifest: Mapping[str, Any], complaint: str, *, place: str) -> Verdict:
+    results = manifest.get("validation_results") or {}
+    active = results.get("activeManifest") or {}
+    good = _codes(active.get("success"))
+    bad = _codes(active.get("failure"))
+    for delta in results.get("ingredientDeltas") or ():
+        bad += _codes(delta.get("validationDeltas", {}).get("failure"))
+    altering = [code for code in bad if not code.startswith(_ABOUT_SIGNER)]
+    if complaint:
+        altering.append(f"understudy.manifest.{complaint}")
+    if not altering and not (_SIGNED in good and _BOUND.intersection(good)):
+        altering.append("understudy.manifest.unproven")
+    known = _TRUSTED in good and not any(code.startswith(_ABOUT_SIGNER) for code in bad)
+    told = (manifest.get("manifests") or {}).get(manifest.get("active_manifest")) or {}
+    record = _record(told)
+    return Verdict(
+        Integrity.ALTERED if altering else Integrity.INTACT,
+        SignerStatus.KNOWN if known and not altering else SignerStatus.UNKNOWN,
+        reasons=tuple(dict.fromkeys(altering + [code for code in bad if code not in altering])),
+        place=place,
+        issuer=str((told.get("signature_info") or {}).get("issuer", "")),
+        tool=_tool(told),
+        actions=tuple(_actions(told)),
+        ingredients=tuple(_ingredients(told)),
+        consent=str(record.get("consent", "")),
+        record=record,
+    )
+
+
+def _altered(reason: str, *, place: str = "file") -> Verdict:
+    return Verdict(Integrity.ALTERED, reasons=(reason,), place=place)
+
+
+def _codes(entries: Iterable[Mapping[str, Any]] | None) -> list[str]:
+    return [str(entry.get("code", "")) for entry in entries or ()]
+
+
+def _one_line(error: c2pa.C2paError) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _assertions(told: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
+    found = [each for each in told.get("assertions", ()) if each.get("label", "") == label]
+    return [each["data"] for each in found if isinstance(each.get("data"), Mapping)]
+
+
+def _record(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = _assertions(told, ASSERTION)
+    return found[0] if found else {}
+
+
+def _tool(told: Mapping[str, Any]) -> str:
+    info = (told.get("claim_generator_info") or [{}])[0]
+    return f"{info.get('name', '')} {info.get('version', '')}".strip()
+
+
+def _actions(told: Mapping[str, Any]) -> Iterable[str]:
+    for data in _assertions(told, "c2pa.actions.v2") + _assertions(told, "c2pa.actions"):
+        for action in data.get("actions", ()):
+            source = str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1]
+            yield f"{action.get('action', '')}{f' ({source})' if source else ''}"
+
+
+def _ingredients(told: Mapping[str, Any]) -> Iterable[str]:
+    for each in told.get("ingredients", ()):
+        carried = "with provenance" if each.get("active_manifest") else "without provenance"
+        yield f"{each.get('title', '')} ({each.get('relationship', '')}, {carried})"
