@@ -1,0 +1,159 @@
+"""Reading a part of a picture through an affine map, without aliasing, and laying one down.
+
+Pictures of any depth in, the part asked for out, in the same depth; pixel coordinates as they are
+(the centre of the top-left pixel is (0, 0)). Knows nothing of faces or files.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, UInt8, UInt16
+
+from understudy.imaging.geometry import compose, invert, scale_of, transform_points
+
+Pixels = UInt8[np.ndarray, "..."] | UInt16[np.ndarray, "..."] | Float32[np.ndarray, "..."]
+"""(h, w) or (h, w, channels), of any depth; float is 0..1."""
+
+Levels = Float32[np.ndarray, "..."]
+"""Pixels in the levels of the picture they come from: 0..1, 0..255 or 0..65535."""
+
+Affine = Float[np.ndarray, "2 3"]
+
+_CUBIC_REACH = 2
+_SMALLEST_SCALE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of whole pixels: left and top inside, right and bottom just outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def shape_hw(self) -> tuple[int, int]:
+        """Height and width, never negative."""
+        return max(self.bottom - self.top, 0), max(self.right - self.left, 0)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return 0 in self.shape_hw
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the rectangle in an array of rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def clipped(self, shape_hw: tuple[int, int]) -> "Box":
+        """The part that lies in a picture of that shape."""
+        height, width = shape_hw
+        return Box(
+            min(max(self.left, 0), width),
+            min(max(self.top, 0), height),
+            min(max(self.right, 0), width),
+            min(max(self.bottom, 0), height),
+        )
+
+
+def reach_of(area: Box, matrix: Affine) -> Box:
+    """All pixels of the canvas that cubic reading of the pixels in `area` can colour.
+
+    `matrix` maps from the picture that `area` is in to the canvas.
+    """
+    reach = _CUBIC_REACH
+    left, top, right, bottom = (
+        area.left - reach,
+        area.top - reach,
+        area.right - 1 + reach,
+        area.bottom - 1 + reach,
+    )
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+    points = transform_points(corners, matrix)
+    low, high = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
+    return Box(int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1)
+
+
+def read_part(picture: Pixels, matrix: Affine, *, shape_hw: tuple[int, int]) -> Levels:
+    """`picture` through `matrix` (source to result), free of aliasing; its rim goes on outside it.
+
+    The result holds the picture's levels, unrounded, and may overshoot them slightly.
+
+    What shrinks is first averaged to the sharpness the result can hold, which grows evenly with the
+    scale: nothing jumps when a face crosses a whole factor in the middle of a shot.
+    """
+    height, width = picture.shape[:2]
+    # A box that misses the picture still reads its nearest rim.
+    box = reach_of(Box(0, 0, shape_hw[1], shape_hw[0]), invert(matrix))
+    near = Box(
+        min(max(box.left, 0), width - 1),
+        min(max(box.top, 0), height - 1),
+        max(min(box.right, width), 1),
+        max(min(box.bottom, height), 1),
+    )
+    part = picture[near.slices]
+    to_result = compose(np.array([[1.0, 0.0, near.left], [0.0, 1.0, near.top]]), matrix)
+    scale = max(scale_of(matrix), _SMALLEST_SCALE)
+    if scale < 1.0:
+        part, to_result = _soften(part, to_result, scale)
+    out_height, out_width = shape_hw
+    return np.asarray(
+        cv2.warpAffine(
+            part.astype(np.float32, copy=False),
+            to_result,
+            (out_width, out_height),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    )
+
+
+def place_part(
+    picture: Pixels, matrix: Affine, box: Box, *, rim: Literal["continue", "zero"] = "zero"
+) -> Pixels:
+    """The part `box` of the canvas onto which `matrix` (source to canvas) lays `picture`.
+
+    Cubic, softened first where it shrinks; outside the picture its rim goes on, or there is 0.
+    """
+    to_box = compose(matrix, np.array([[1.0, 0.0, -box.left], [0.0, 1.0, -box.top]]))
+    scale = max(scale_of(matrix), _SMALLEST_SCALE)
+    if scale < 1.0:
+        picture, to_box = _soften(picture, to_box, scale)
+    height, width = box.shape_hw
+    border = cv2.BORDER_REPLICATE if rim == "continue" else cv2.BORDER_CONSTANT
+    return np.asarray(
+        cv2.warpAffine(picture, to_box, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
+    )
+
+
+def _soften(picture: Pixels, matrix: Affine, scale: float) -> tuple[Pixels, Affine]:
+    """`picture` with only the detail that survives `scale`, and `matrix` for it.
+
+    A sample `1 / scale` pixels apart may be blurred by half that distance in all (as standard
+    deviation); what whole-pixel averaging has done of it already is taken off the Gaussian.
+    """
+    variance = (1.0 / scale**2 - 1.0) / 4.0
+    factor = min(int(1.0 / scale), *picture.shape[:2])
+    if factor > 1:
+        height, width = (side // factor for side in picture.shape[:2])
+        # Whole blocks only: the odd last rows are repeated by nobody, and never exceed the margin.
+        whole = picture[: height * factor, : width * factor]
+        picture = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+        matrix = compose(_from_blocks(factor), matrix)
+        variance = (variance - (factor**2 - 1) / 12.0) / factor**2
+    if variance > 0.01:
+        picture = np.asarray(
+            cv2.GaussianBlur(
+                picture, (0, 0), float(np.sqrt(variance)), borderType=cv2.BORDER_REPLICATE
+            )
+        )
+    return picture, matrix
+
+
+def _from_blocks(factor: int) -> Affine:
+    shift = (factor - 1) / 2
+    return np.array([[factor, 0.0, shift], [0.0, factor, shift]])

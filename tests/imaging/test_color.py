@@ -1,0 +1,116 @@
+"""Colour transfers against the golden arrays, and what must hold for each that is registered."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from understudy.errors import OptionError
+from understudy.imaging.color import COLOR_FITS, COLOR_TRANSFERS
+from understudy.imaging.color.methods import blacken
+
+NAMES = list(COLOR_TRANSFERS)
+TOLERANCE = 2e-3  # the golden README's, a twentieth of what the eye can tell
+
+
+def picture(seed: int, shape: tuple[int, int] = (24, 32)) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    base = rng.uniform(0.2, 0.8, 3)
+    return np.clip(base + rng.normal(0, 0.08, (*shape, 3)), 0.02, 0.98).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> dict[str, np.ndarray]:
+    with np.load(shared / "golden/imaging/color.npz") as data:
+        return {name: data[name] for name in data.files}
+
+
+def rgb(array: np.ndarray) -> np.ndarray:
+    scale = 255 if array.dtype == np.uint8 else 1
+    return np.ascontiguousarray(array[..., ::-1], np.float32) / np.float32(scale)
+
+
+@pytest.mark.parametrize("case", [0, 1, 2])
+@pytest.mark.parametrize(("name", "key"), [("rct", "rct"), ("lct", "lct_pca"), ("mkl", "mkl")])
+def test_whole_pictures_match_the_golden(golden, case, name, key):
+    face, plate = rgb(golden[f"{case}/src"]), rgb(golden[f"{case}/trg"])
+    result = COLOR_TRANSFERS[name](face, plate, None, None)
+    assert np.abs(result - rgb(golden[f"{case}/{key}"])).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("case", [0, 1, 2])
+def test_masked_statistics_match_the_golden(golden, case):
+    face, plate = rgb(golden[f"{case}/src"]), rgb(golden[f"{case}/trg"])
+    face_mask, plate_mask = golden[f"{case}/mask_src"][..., 0], golden[f"{case}/mask_trg"][..., 0]
+    # The golden pair has a mask each; the black of the plate's is put in beforehand.
+    black_plate = blacken(plate, plate_mask)
+    recolored = COLOR_FITS["rct"](blacken(face, face_mask), black_plate)(face)
+    assert np.abs(recolored - rgb(golden[f"{case}/rct_masked"])).max() < TOLERANCE
+    inside = face * face_mask[..., None]
+    moved = COLOR_TRANSFERS["mkl"](inside, plate * plate_mask[..., None], None, None)
+    assert np.abs(moved - rgb(golden[f"{case}/mkl_masked"])).max() < TOLERANCE
+
+
+def test_a_mask_counts_the_rest_as_black():
+    face, plate = picture(1), picture(2)
+    mask = np.zeros(face.shape[:2], np.float32)
+    mask[4:20, 6:26] = 1
+    for name, whole in (("rct", "rct"), ("mkl-m", "mkl")):
+        masked = COLOR_TRANSFERS[name](face, plate, mask, None)
+        by_hand = COLOR_FITS[whole](blacken(face, mask), blacken(plate, mask))
+        assert np.allclose(masked[mask > 0], by_hand(face)[mask > 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_transfer_keeps_shape_and_inputs_and_repeats(name):
+    face, plate = picture(3), picture(4)
+    mask = (picture(5)[..., 0] > 0.5).astype(np.float32)
+    kept = face.copy(), plate.copy(), mask.copy()
+    first = COLOR_TRANSFERS[name](face, plate, mask, np.random.default_rng(7))
+    second = COLOR_TRANSFERS[name](face, plate, mask, np.random.default_rng(7))
+    assert first.shape == face.shape
+    assert first.dtype == np.float32
+    assert np.isfinite(first).all()
+    assert np.array_equal(first, second)
+    assert all(np.array_equal(a, b) for a, b in zip(kept, (face, plate, mask), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_picture_transferred_onto_itself_is_itself(name, seed):
+    face = picture(seed)
+    result = COLOR_TRANSFERS[name](face, face.copy(), None, np.random.default_rng(0))
+    assert np.abs(result - face).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "none"])
+def test_means_arrive_at_the_plate(name):
+    face, plate = picture(11), picture(12)
+    result = COLOR_TRANSFERS[name](face, plate, None, np.random.default_rng(0))
+    before = np.abs(face.mean((0, 1)) - plate.mean((0, 1))).max()
+    assert np.abs(result.mean((0, 1)) - plate.mean((0, 1))).max() < 0.1 * before
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_flat_pictures_stay_finite(name, level):
+    flat = np.full((8, 8, 3), level, np.float32)
+    for face, plate in ((flat, picture(1)), (picture(1), flat), (flat, flat)):
+        result = COLOR_TRANSFERS[name](face, plate, None, np.random.default_rng(0))
+        assert np.isfinite(result).all()
+        assert result.min() > -0.5
+        assert result.max() < 1.5
+
+
+def test_a_flat_face_takes_the_mean_alone():
+    flat, plate = np.full((8, 8, 3), 0.5, np.float32), picture(1)
+    result = COLOR_TRANSFERS["rct"](flat, plate, None, None)
+    assert np.ptp(result.reshape(-1, 3), axis=0).max() < 1e-4
+
+
+def test_an_unknown_name_is_told_with_the_known_ones():
+    with pytest.raises(OptionError, match="rct"):
+        COLOR_TRANSFERS["reinhard"]

@@ -1,0 +1,253 @@
+"""What holds for every merge: the plate kept where the mask is 0, depth, place, repeatability."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from understudy.errors import OptionError, StateError
+from understudy.faces.landmarks import ALIGN_INDICES, ALIGN_TARGETS
+from understudy.imaging.color import COLOR_TRANSFERS
+from understudy.merging.masking import MASK_MODES
+from understudy.merging.merge import merge_face, merge_into
+from understudy.merging.overlay import OVERLAYS
+from understudy.merging.settings import MergeSettings
+from understudy.types import FaceType, Prediction
+
+RESOLUTION = 64
+
+
+def plate_of(shape_hw: tuple[int, int], dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
+    """A smooth, coloured picture with some grain."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0 : shape_hw[0], 0 : shape_hw[1]] / 40.0
+    waves = np.stack([np.sin(rows), np.cos(columns), np.sin(rows + columns)], axis=-1)
+    picture = np.clip(0.5 + 0.25 * waves + rng.normal(0, 0.01, (*shape_hw, 3)), 0, 1)
+    if dtype is np.float32:
+        return picture.astype(np.float32)
+    return np.rint(picture * np.iinfo(dtype).max).astype(dtype)
+
+
+def landmarks_at(x: float, y: float, side: float, degrees: float = 0.0) -> np.ndarray:
+    """68 points of a frontal face whose inner square has that side and centre."""
+    points = np.empty((68, 2))
+    jaw = np.linspace(np.pi, 0, 17)
+    points[:17] = np.stack([0.49 + 0.55 * np.cos(jaw), 0.25 + 0.85 * np.sin(jaw)], axis=-1)
+    points[17:] = (0.49, 0.75)  # lips, until the aligned points overwrite what they know
+    points[list(ALIGN_INDICES)] = ALIGN_TARGETS
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (points - 0.5) @ turn.T * side + (x, y)
+
+
+class Model:
+    """A predictor that gives `picture(face)` with the same mask twice, and counts its calls."""
+
+    resolution = RESOLUTION
+    face_type = FaceType.FULL
+
+    def __init__(
+        self, picture: Callable[[np.ndarray], np.ndarray], mask: Callable[[int], np.ndarray]
+    ) -> None:
+        self.picture, self.mask, self.faces = picture, mask, list[np.ndarray]()
+
+    def __call__(self, face: np.ndarray) -> Prediction:
+        self.faces.append(face)
+        mask = self.mask(len(face))
+        return Prediction(self.picture(face), mask, mask)
+
+
+def ones(size: int) -> np.ndarray:
+    return np.ones((size, size), np.float32)
+
+
+def zeros(size: int) -> np.ndarray:
+    return np.zeros((size, size), np.float32)
+
+
+def disc(size: int) -> np.ndarray:
+    rows, columns = np.mgrid[0:size, 0:size] - (size - 1) / 2
+    return np.clip(size * 0.36 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+
+
+def tinted(face: np.ndarray) -> np.ndarray:
+    return np.clip(face * np.float32([1.3, 0.7, 0.9]) + np.float32(0.05), 0, 1)
+
+
+PLATES = [np.uint8, np.uint16, np.float32]
+LEARNED = [name for name in MASK_MODES if "learned" in name]
+
+
+@pytest.mark.parametrize("dtype", PLATES)
+@pytest.mark.parametrize("mask_mode", LEARNED)
+@pytest.mark.parametrize("dfl_parity", [False, True])
+def test_an_empty_mask_leaves_the_plate_bit_identical(dtype, mask_mode, dfl_parity):
+    if dfl_parity and dtype is np.float32:
+        pytest.skip("parity gives 8-bit levels in pictures of float")
+    plate = plate_of((121, 163), dtype)
+    options = MergeSettings(mask_mode=mask_mode, dfl_parity=dfl_parity)
+    result, mask = merge_into(plate, [landmarks_at(80, 60, 50)], Model(tinted, zeros), options)
+    assert np.array_equal(result, plate)
+    assert not mask.any()
+
+
+@pytest.mark.parametrize("dtype", PLATES)
+@settings(max_examples=15, deadline=None)
+@given(
+    x=st.floats(-30, 200),
+    y=st.floats(-30, 150),
+    side=st.floats(6, 120),
+    degrees=st.floats(-180, 180),
+    blur=st.floats(0, 200),
+    erode=st.floats(-120, 120),
+    scale=st.floats(-50, 100),
+)
+def test_the_plate_is_kept_wherever_the_mask_is_0(dtype, x, y, side, degrees, blur, erode, scale):
+    plate = plate_of((121, 163), dtype)
+    kept = plate.copy()
+    options = MergeSettings(blur_mask=blur, erode_mask=erode, face_scale=scale)
+    landmarks = landmarks_at(x, y, side, degrees)
+    result, mask = merge_into(plate, [landmarks], Model(tinted, disc), options)
+    assert np.array_equal(plate, kept)
+    assert result.dtype == plate.dtype
+    assert result.shape == plate.shape
+    assert mask.shape == plate.shape[:2]
+    assert mask.dtype == np.float32
+    assert 0 <= mask.min() <= mask.max() <= 1
+    assert np.array_equal(result[mask == 0], plate[mask == 0])
+
+
+@pytest.mark.parametrize("mode", list(OVERLAYS))
+@pytest.mark.parametrize("mask_mode", list(MASK_MODES))
+@pytest.mark.parametrize("color_transfer", list(COLOR_TRANSFERS))
+def test_every_choice_repeats_itself(mode, mask_mode, color_transfer):
+    options = MergeSettings(mode=mode, mask_mode=mask_mode, color_transfer=color_transfer)
+    plate, landmarks = plate_of((120, 160)), landmarks_at(80, 60, 50, 12)
+    first = merge_into(plate, [landmarks], Model(tinted, disc), options)
+    second = merge_into(plate, [landmarks], Model(tinted, disc), options)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert first[1].max() > 0.9
+
+
+@pytest.mark.parametrize("dtype", PLATES)
+@pytest.mark.parametrize("color_transfer", list(COLOR_TRANSFERS))
+def test_a_model_that_changes_nothing_gives_nearly_the_plate(dtype, color_transfer):
+    plate = plate_of((360, 480), dtype)
+    options = MergeSettings(mask_mode="full", color_transfer=color_transfer)
+    model = Model(lambda face: face, ones)
+    result, mask = merge_into(plate, [landmarks_at(240, 180, 38, 20)], model, options)
+    peak = np.iinfo(dtype).max if dtype is not np.float32 else 1.0
+    error = np.abs(result.astype(np.float64) - plate)[mask > 0] / peak
+    assert (mask > 0).sum() > 3000
+    assert error.mean() < 0.008  # the grain the model's resolution cannot hold
+    shift = (result.astype(np.float64) - plate)[mask > 0].mean() / peak
+    assert abs(shift) < 0.001
+
+
+def test_the_original_is_the_plate_with_the_faces_mask():
+    plate, landmarks = plate_of((120, 160)), landmarks_at(80, 60, 50)
+    overlaid = merge_into(plate, [landmarks], Model(tinted, disc), MergeSettings())
+    original = merge_into(plate, [landmarks], Model(tinted, disc), MergeSettings(mode="original"))
+    assert np.array_equal(original[0], plate)
+    assert np.array_equal(original[1], overlaid[1])
+    assert not np.array_equal(overlaid[0], plate)
+
+
+def test_the_bare_face_is_the_models_answer():
+    options = MergeSettings(mode="raw-predict", mask_mode="learned-prd")
+    plate = plate_of((120, 160))
+    model = Model(lambda face: np.full_like(face, 0.25), disc)
+    face, mask = merge_into(plate, [landmarks_at(80, 60, 50)], model, options)
+    assert face.shape == (RESOLUTION, RESOLUTION, 3)
+    assert (face == 64).all()
+    assert np.abs(mask - disc(RESOLUTION)).max() < 0.01
+    black, empty = merge_into(plate, [], model, options)
+    assert black.shape == face.shape
+    assert not black.any()
+    assert not empty.any()
+
+
+def test_without_faces_the_plate_is_copied():
+    plate = plate_of((33, 57), np.uint16)
+    result, mask = merge_into(plate, [], Model(tinted, ones), MergeSettings())
+    assert np.array_equal(result, plate)
+    assert result is not plate
+    assert not mask.any()
+
+
+def test_every_face_is_predicted_from_the_untouched_plate():
+    plate = plate_of((200, 300))
+    faces = [landmarks_at(90, 100, 60), landmarks_at(130, 100, 60), landmarks_at(240, 90, 40)]
+    alone = Model(tinted, disc)
+    for face in faces:
+        merge_into(plate, [face], alone, MergeSettings())
+    together = Model(tinted, disc)
+    _, mask = merge_into(plate, faces, together, MergeSettings())
+    assert all(np.array_equal(a, b) for a, b in zip(alone.faces, together.faces, strict=True))
+    assert mask[90, 240] > 0.99
+    assert mask[100, 110] > 0.99
+
+
+def test_depths_agree():
+    # 8 bits: half a level in, as much out, and what the tint and the transfer make of the first.
+    frame = plate_of((120, 160), np.float32)
+    landmarks = landmarks_at(80, 60, 50, 5)
+    smooth, mask = merge_face(frame, landmarks, Model(tinted, disc), MergeSettings())
+    for dtype, tolerance in ((np.uint8, 2.5), (np.uint16, 12.0)):
+        peak = np.iinfo(dtype).max
+        plate = np.rint(frame * peak).astype(dtype)
+        result, _ = merge_into(plate, [landmarks], Model(tinted, disc), MergeSettings())
+        assert np.abs(result.astype(np.float64) - smooth * peak).max() <= tolerance
+    assert mask.max() > 0.99
+
+
+def test_what_lies_outside_the_frame_darkens_nothing():
+    """A face cut by the frame's border is seen and coloured as if the border went on."""
+    plate = np.full((120, 160, 3), 180, np.uint8)
+    model = Model(lambda face: np.clip(face * 0.8, 0, 1), ones)
+    options = MergeSettings(mask_mode="full")
+    result, mask = merge_into(plate, [landmarks_at(5, 60, 60)], model, options)
+    assert (model.faces[0] > 0.69).all()
+    assert (mask > 0.9).sum() > 2000
+    assert np.abs(result.astype(int) - 180).max() <= 1
+
+
+def test_scale_moves_the_border_not_the_centre():
+    plate, landmarks = plate_of((300, 300)), landmarks_at(150, 150, 60)
+    areas = []
+    for scale in (-20.0, 0.0, 20.0):
+        options = MergeSettings(face_scale=scale, mask_mode="learned-prd")
+        _, mask = merge_into(plate, [landmarks], Model(tinted, disc), options)
+        rows, columns = np.nonzero(mask > 0.5)
+        areas.append(len(rows))
+        assert abs(rows.mean() - 150) < 8
+        assert abs(columns.mean() - 150) < 8
+    assert areas[0] / areas[1] == pytest.approx(0.64, abs=0.02)
+    assert areas[2] / areas[1] == pytest.approx(1.44, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "found"),
+    [
+        (lambda face: Prediction(np.full_like(face, np.nan), ones(64), ones(64)), "NaN"),
+        (lambda face: Prediction(face, ones(32), ones(64)), "shapes"),
+        (lambda face: Prediction(face[:32], ones(64), ones(64)), "shapes"),
+    ],
+)
+def test_a_bad_prediction_is_told(prediction, found):
+    plate, options = plate_of((120, 160)), MergeSettings(resolution=64)
+    with pytest.raises(StateError, match=found):
+        merge_into(plate, [landmarks_at(80, 60, 50)], prediction, options)
+
+
+def test_a_face_type_without_a_picture_is_told():
+    options = MergeSettings(face_type=FaceType.MARK_ONLY)
+    with pytest.raises(OptionError, match="face type"):
+        merge_into(
+            plate_of((60, 80)),
+            [landmarks_at(40, 30, 20)],
+            lambda face: Prediction(face, ones(256), ones(256)),
+            options,
+        )

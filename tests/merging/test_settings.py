@@ -1,0 +1,107 @@
+"""Settings: described, bounded, checked; and what a DFL config becomes."""
+
+import numpy as np
+import pytest
+
+from understudy.errors import OptionError
+from understudy.merging.settings import MergeSettings, from_dfl
+from understudy.options import group_of, parse
+from understudy.types import FaceType
+
+INTERACTIVE_START = {
+    "mode": "overlay",
+    "masked_hist_match": True,
+    "hist_match_threshold": 238,
+    "mask_mode": 4,
+    "erode_mask_modifier": 0,
+    "blur_mask_modifier": 0,
+    "motion_blur_power": 0,
+    "output_face_scale": 0,
+    "super_resolution_power": 0,
+    "color_transfer_mode": 1,
+    "image_denoise_power": 0,
+    "bicubic_degrade_power": 0,
+    "color_degrade_power": 0,
+    "sharpen_mode": 0,
+    "blursharpen_amount": 0,
+}
+
+
+def test_every_control_is_described():
+    for name, field in MergeSettings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+        assert group_of(field), name
+
+
+def test_choices_are_in_the_schema():
+    properties = MergeSettings.model_json_schema()["properties"]
+    assert "rct" in properties["color_transfer"]["enum"]
+    assert "learned-prd*learned-dst" in properties["mask_mode"]["enum"]
+    assert properties["mode"]["enum"] == ["original", "overlay", "raw-rgb", "raw-predict"]
+
+
+def test_the_defaults_are_dfls_start_values():
+    assert from_dfl(INTERACTIVE_START) == MergeSettings(dfl_parity=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("mode", "seamles", "raw-rgb"),
+        ("mask_mode", "learned", "learned-prd"),
+        ("color_transfer", 3, "string"),
+        ("erode_mask", 401, "400"),
+        ("blur_mask", -1, "0"),
+        ("face_scale", 101, "100"),
+        ("blur", 3, "blur_mask"),
+    ],
+)
+def test_wrong_values_are_told(name, value, told):
+    with pytest.raises(OptionError, match=told):
+        parse(MergeSettings, {name: value})
+
+
+def test_numbers_and_names_of_a_config_are_read():
+    settings = from_dfl(
+        {
+            "mode": "raw-rgb",
+            "mask_mode": np.int64(5),
+            "erode_mask_modifier": np.int32(-20),
+            "blur_mask_modifier": 33,
+            "color_transfer_mode": "mkl-m",
+            "face_type": 10,
+            "resolution": 128,
+        }
+    )
+    assert settings.mode == "raw-rgb"
+    assert settings.mask_mode == "learned-prd+learned-dst"
+    assert (settings.erode_mask, settings.blur_mask) == (-20, 33)
+    assert settings.color_transfer == "mkl-m"
+    assert settings.face_type is FaceType.HEAD
+    assert settings.resolution == 128
+    assert settings.dfl_parity
+
+
+@pytest.mark.parametrize(("dfl", "ours"), [(-50, 100.0), (0, 0.0), (50, -100 / 3)])
+def test_a_positive_scale_of_dfl_makes_the_face_smaller(dfl, ours):
+    assert from_dfl({"output_face_scale": dfl}).face_scale == pytest.approx(ours)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mode", "seamless"),
+        ("mask_mode", 6),
+        ("mask_mode", 11),
+        ("color_transfer_mode", 7),
+        ("motion_blur_power", 10),
+        ("super_resolution_power", 1),
+        ("blursharpen_amount", -3),
+        ("face_type", 7),
+        ("face_type", "big_face"),
+    ],
+)
+def test_what_is_not_there_is_named(key, value):
+    with pytest.raises(OptionError, match=key):
+        from_dfl(INTERACTIVE_START | {key: value})
