@@ -29,8 +29,12 @@ def option(default: Any, sentence: str, *, group: str = "Main", **limits: Any) -
 
 def argument(sentence: str, *, default: Any = ..., **limits: Any) -> Any:
     """A field the command line takes by position: `extract src`."""
-    extra = {"group": "Inputs", "positional": True}
-    return Field(default, description=sentence, json_schema_extra=extra, **limits)
+    return Field(
+        default,
+        description=sentence,
+        json_schema_extra={"group": "Inputs", "positional": True},
+        **limits,
+    )
 
 
 def is_argument(field: FieldInfo) -> bool:

@@ -24,7 +24,7 @@ def last_line(report: Report) -> str:
     """One sentence: what was made, where, how long."""
     parts = [str(report.details.get("summary") or f"{report.step}: {report.done} done")]
     if report.skipped:
-        parts.append(f"{report.skipped} were done before")
+        parts.append(f"{report.skipped} kept from an earlier run")
     if report.failed:
         parts.append(f"{len(report.failed)} failed")
     made = ", ".join(str(path) for path in report.outputs[:3])

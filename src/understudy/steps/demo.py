@@ -4,18 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.perform import StepOptions, perform
 from understudy.steps.run import RunOptions
-from understudy.types import Image, Report
+from understudy.types import Report
 
 CLIPS = Path(__file__).with_name("demo_clips")
 SHOWN = 5
 TILE = 256
 LABEL_HEIGHT = 34
 GAP = 4
+DARK = 20
+
+Tile = UInt8[np.ndarray, "h w 3"]
 
 
 class DemoOptions(StepOptions):
@@ -34,6 +38,7 @@ def demo(options: DemoOptions, job: Job) -> Report:
     run_options = RunOptions(
         src=(src,), dst=dst, out=out, workspace=options.workspace, preset="demo", **given
     )
+    _say_who_they_are(options.workspace)
     report = perform("run", run_options, job)
     write_strip(strip, src, dst, out)
     lines = [*report.details["lines"], f"  the film:      {out}", f"  before, after: {strip}"]
@@ -51,6 +56,16 @@ def demo(options: DemoOptions, job: Job) -> Report:
     )
 
 
+def _say_who_they_are(workspace: Path) -> None:
+    from understudy.provenance.consent import Basis, Consent, now, read_consent, write_consent
+
+    if read_consent(workspace) is None:
+        record = Consent(
+            subject="double-a", basis=Basis.SYNTHETIC, scope="The demo.", recorded=now()
+        )
+        write_consent(workspace, record)
+
+
 def write_strip(path: Path, src: Path, plate: Path, result: Path) -> None:
     """A picture with one row of the src clip, one of the plate and one of the result."""
     from understudy.media.images import write_image
@@ -60,10 +75,10 @@ def write_strip(path: Path, src: Path, plate: Path, result: Path) -> None:
         _row("before", _evenly(plate)),
         _row("after", _evenly(result)),
     ]
-    write_image(path, np.concatenate(rows), bit_depth=8)
+    write_image(path, np.concatenate(rows))
 
 
-def _evenly(clip: Path) -> list[Image]:
+def _evenly(clip: Path) -> list[Tile]:
     """A few frames spread over the clip, as tiles."""
     import cv2
 
@@ -74,19 +89,18 @@ def _evenly(clip: Path) -> list[Image]:
     tiles = []
     for frame in decode_frames(clip):
         if frame.index in wanted:
-            tile = cv2.resize(frame.pixels, (TILE, TILE), interpolation=cv2.INTER_AREA)
-            tiles.append(tile.astype(np.float32) / np.float32(255))
+            tiles.append(cv2.resize(frame.pixels, (TILE, TILE), interpolation=cv2.INTER_AREA))
     return tiles
 
 
-def _row(label: str, tiles: list[Image]) -> Image:
+def _row(label: str, tiles: list[Tile]) -> Tile:
     import cv2
 
     width = SHOWN * TILE + (SHOWN - 1) * GAP
-    head = np.full((LABEL_HEIGHT, width, 3), 0.08, np.float32)
+    head = np.full((LABEL_HEIGHT, width, 3), DARK, np.uint8)
     where = (8, LABEL_HEIGHT - 11)
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(head, label, where, font, 0.6, (0.9, 0.9, 0.9), 1, cv2.LINE_AA)
-    gap = np.full((TILE, GAP, 3), 0.08, np.float32)
+    cv2.putText(head, label, where, font, 0.6, (230, 230, 230), 1, cv2.LINE_AA)
+    gap = np.full((TILE, GAP, 3), DARK, np.uint8)
     parts = [part for tile in tiles for part in (tile, gap)][:-1]
-    return np.concatenate([head, np.concatenate(parts, axis=1)]).astype(np.float32)
+    return np.concatenate([head, np.concatenate(parts, axis=1)])

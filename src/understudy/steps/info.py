@@ -30,6 +30,8 @@ def info(options: InfoOptions, job: Job) -> Report:
         facts[f"{side.name}_faces"] = _faces(side)
     facts["models"] = _models(workspace)
     facts["merged"] = _count(workspace.merged_dir)
+    film = (workspace.read_manifest("video") or {}).get("asked", {}).get("out")
+    facts["film"] = film if film and Path(film).exists() else None
     consent = status_sentence(read_consent(workspace.root))
     lines = [
         f"  src      {facts['src_frames']} frames, {facts['src_faces']}",
@@ -83,4 +85,4 @@ def _next(facts: dict[str, Any]) -> str:
         return "train"
     if facts["merged"] < facts["dst_frames"]:
         return "merge"
-    return "video"
+    return "video" if not facts["film"] else f"nothing: the film is {facts['film']}"

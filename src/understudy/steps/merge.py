@@ -160,7 +160,7 @@ def load_predictor(
     """
     from understudy.models.devices import all_threads, choose_device
     from understudy.models.predictor import FacePredictor
-    from understudy.training.state import load_model
+    from understudy.training.state import load_model, open_model
 
     path = workspace.model_dir / options.model
     if not path.is_dir():
@@ -172,5 +172,11 @@ def load_predictor(
         )
     all_threads()
     model, iteration = load_model(path, job.message, averaged=options.averaged)
-    facts = {"name": options.model, "iteration": iteration, "averaged": options.averaged}
+    newest = open_model(path).newest(job.message)
+    facts = {
+        "name": options.model,
+        "iteration": iteration,
+        "averaged": options.averaged,
+        "sha256": newest.sha256 if newest else "",
+    }
     return FacePredictor(model, device=choose_device(options.device)), facts

@@ -125,8 +125,7 @@ def _table(parts: dict[str, Any]) -> list[str]:
     rows = []
     for name, part in parts.items():
         seconds = part["seconds"]
-        rate = part["details"].get("rate") or (part["done"] / seconds if seconds else 0.0)
-        pace = f"{rate:8.1f}/s" if part["done"] else "         -"
+        pace = f"{part['done'] / seconds:8.1f}/s" if part["done"] and seconds else "         -"
         rows.append(
             f"  {name:<12}{part['done']:>7} done {part['skipped']:>7} kept {pace} {seconds:8.1f} s"
         )

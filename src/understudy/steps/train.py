@@ -1,6 +1,6 @@
 """Train a model on the two facesets."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.errors import OptionError
 from understudy.job import Job
@@ -11,6 +11,9 @@ from understudy.training.options import TrainOptions
 from understudy.training.recipes import PRESETS, Preset
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.training.state import SaveFacts
 
 PresetName = Literal["demo", "quick96", "saehd"]
 FIXED = ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
@@ -58,12 +61,19 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     exists = (path / "config.json").exists()
     folder = open_model(path) if exists else None
     base = PRESETS[options.preset or "quick96"]
-    stored = folder.load_options(job.message) if folder is not None else None
+    newest = folder.newest(job.message) if folder is not None and folder.has_save else None
     config = config_for(options, base, folder.config if folder is not None else None)
     folder = create_model(path, config)
-    training = options_for(options, base, stored)
+    training = options_for(options, base, newest.options if newest else None)
+    if newest is not None and _is_over(training, newest):
+        return Report(
+            "train",
+            skipped=newest.iteration,
+            outputs=[path],
+            details={"summary": f"trained to iteration {newest.iteration}"},
+        )
     all_threads(training.threads)
-    start = folder.iteration()
+    start = newest.iteration if newest else 0
     result = loop.train(folder, list(src), dst=list(dst), options=training, job=job)
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
@@ -79,6 +89,13 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         "config": config.model_dump(mode="json"),
     }
     return report
+
+
+def _is_over(training: TrainOptions, newest: "SaveFacts") -> bool:
+    """Whether the save has reached what is asked for, so that no face need be loaded."""
+    reached = bool(training.target_iter) and newest.iteration >= training.target_iter
+    timed_out = bool(training.minutes) and newest.seconds >= 60 * training.minutes
+    return reached or timed_out
 
 
 def config_for(
@@ -112,5 +129,5 @@ def options_for(
         name: getattr(options, name)
         for name in options.model_fields_set & set(TrainOptions.model_fields)
     }
-    before = stored if stored is not None and stored.model_fields else base.options
+    before = base.options if stored is None else stored
     return parse(TrainOptions, before.model_dump() | given)

@@ -104,7 +104,7 @@ def _deliver(
     return {
         "frames": encoded.frames,
         "size": f"{encoded.width}x{encoded.height}",
-        "rate": str(encoded.rate),
+        "frame_rate": str(encoded.rate),
         "sound": list(encoded.sound),
         "notices": list(encoded.notices),
         "provenance": mark,

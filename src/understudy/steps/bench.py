@@ -1,0 +1,95 @@
+"""Measure extraction, training or merging on this machine."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from understudy.job import Job
+from understudy.models.config import ModelConfig
+from understudy.options import Options, argument, option, parse
+from understudy.steps.demo import CLIPS
+from understudy.steps.perform import perform
+from understudy.training.options import TrainOptions
+from understudy.types import Report
+
+
+class BenchOptions(Options):
+    """Options of `bench`."""
+
+    what: Literal["extract", "train", "merge"] = argument("What to measure.")
+    frames: int = option(0, "Frames to extract or merge; 0 = 60 or 8.", ge=0)
+    video: Path | None = option(None, "Clip to extract faces from; without it a 640x480 plate.")
+    iterations: int = option(10, "Training iterations.", ge=1)
+    resolution: int = option(128, "Side of the model's face.", group="Model", ge=32, le=640)
+    archi: str = option("df-ud", "Architecture of the model.", group="Model")
+    ae_dims: int = option(128, "Width of the bottleneck.", group="Model", ge=8, le=1024)
+    e_dims: int = option(64, "Width of the encoder.", group="Model", ge=2, le=256)
+    d_dims: int = option(64, "Width of the decoder.", group="Model", ge=2, le=256)
+    d_mask_dims: int = option(22, "Width of the mask decoder.", group="Model", ge=2, le=256)
+    batch_size: int = option(4, "Faces of each side per iteration.", ge=1)
+    precision: Literal["auto", "fp32", "bf16"] = option("auto", "Arithmetic.", group="Machine")
+    device: str = option("auto", "Where to train: auto, cpu, cuda.", group="Machine")
+    threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
+
+
+def bench(options: BenchOptions, job: Job) -> Report:
+    """One JSON line: rate, processor seconds, memory, settings, versions, the yardstick's unit."""
+    measure = {"extract": _extract, "train": _train, "merge": _merge}[options.what]
+    row = measure(options, job)
+    summary = f"{row['rate_per_second']} {row['item']}s/s, {row['cpu_units_per_item']} units each"
+    details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": summary}
+    return Report("bench", done=int(row["items"]), details=details | {"row": row})
+
+
+def _train(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.bench.train import bench_train
+    from understudy.models.devices import all_threads
+
+    all_threads(options.threads)
+    shape = ("resolution", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+    config = parse(ModelConfig, {name: getattr(options, name) for name in shape})
+    run = ("batch_size", "precision", "device", "threads")
+    training = parse(TrainOptions, {name: getattr(options, name) for name in run})
+    return bench_train(config, training, iterations=options.iterations)
+
+
+def _merge(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.bench.merge import bench_merge
+    from understudy.merging.settings import MergeSettings
+
+    clip, count = CLIPS / "dst.mp4", options.frames or 8
+    return dict(bench_merge(clip, MergeSettings(), frames=count, resolution=options.resolution))
+
+
+def _extract(options: BenchOptions, job: Job) -> dict[str, Any]:
+    """The step itself, on frames that lie on disk as they would in a workspace."""
+    from understudy.bench.plates import plates
+    from understudy.bench.record import measured
+    from understudy.media.frames import extract_frames
+    from understudy.media.images import write_image
+    from understudy.steps.extract import ExtractOptions
+    from understudy.workspace import Workspace
+
+    quiet = Job("bench")
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.create(Path(folder))
+        if options.video is not None:
+            extract_frames(options.video, workspace.src.frames_dir)
+        else:
+            made = plates(
+                CLIPS / "dst.mp4", count=options.frames or 60, shape_hw=(480, 640), face_share=0.7
+            )
+            for i, plate in enumerate(made, start=1):
+                write_image(workspace.src.frames_dir / f"{i:05d}.png", plate)
+        step = ExtractOptions(workspace=workspace.root, side="src", device=options.device)
+        report: dict[str, Any] = {}
+
+        def work() -> int:
+            done = perform("extract", step, quiet)
+            report.update(done.to_json())
+            return done.done
+
+        settings = {"image_size": step.image_size, "clip": str(options.video or "plate 640x480")}
+        row = measured("extract", work, settings=settings, item="frame")
+        return row | {"faces": report["details"]["faces"]}
