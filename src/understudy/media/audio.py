@@ -8,7 +8,7 @@ moment at which the first of them is shown.
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -16,6 +16,11 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from understudy.errors import from_os_error
+
+if TYPE_CHECKING:
+    SoundPacket = Packet[AudioStream]
+else:  # generic only to the type checker
+    SoundPacket = Packet
 
 # What players of MP4 expect in it; the container could name more (PCM, Vorbis) that few play.
 _MP4_CODECS = frozenset({"aac", "mp1", "mp2", "mp3", "ac3", "eac3", "alac", "opus", "flac", "dts"})
@@ -49,10 +54,10 @@ class AudioCarrier:
             self._tracks[stream.index] = track
             self.summary.append(f"track {stream.index}: {track.what}")
         streams = [stream for stream in source.streams.audio if stream.index in self._tracks]
-        self._packets: "Iterator[Packet[AudioStream]]" = iter(())
+        self._packets: Iterator[SoundPacket] = iter(())
         if streams:
-            self._packets = cast("Iterator[Packet[AudioStream]]", source.demux(*streams))
-        self._ahead: "Packet[AudioStream] | None" = None
+            self._packets = cast(Iterator[SoundPacket], source.demux(*streams))
+        self._ahead: SoundPacket | None = None
 
     def advance(self, until: Fraction | None) -> None:
         """Write all sound before the moment `until` of the output; all that is left if None."""
@@ -74,7 +79,7 @@ class AudioCarrier:
                 continue
             self._output.mux(ready)
 
-    def _next(self) -> "Packet[AudioStream] | None":
+    def _next(self) -> SoundPacket | None:
         try:
             return next(self._packets, None)
         except OSError as error:
@@ -115,12 +120,12 @@ class _Copy:
         self._expected: int | None = None
         self._last = Fraction(0)
 
-    def moment(self, packet: "Packet[AudioStream]") -> Fraction:
+    def moment(self, packet: SoundPacket) -> Fraction:
         if packet.pts is not None:
             self._last = packet.pts * self._base - self._start
         return self._last
 
-    def packets(self, packet: "Packet[AudioStream]") -> "Iterator[Packet[AudioStream]]":
+    def packets(self, packet: SoundPacket) -> Iterator[SoundPacket]:
         if packet.size == 0:  # the demuxer's end mark
             return
         time = self.moment(packet)
@@ -158,12 +163,12 @@ class _Recode:
         self._start = start
         self._last = Fraction(0)
 
-    def moment(self, packet: "Packet[AudioStream]") -> Fraction:
+    def moment(self, packet: SoundPacket) -> Fraction:
         if packet.pts is not None:
             self._last = packet.pts * self._base - self._start
         return self._last
 
-    def packets(self, packet: "Packet[AudioStream]") -> "Iterator[Packet[AudioStream]]":
+    def packets(self, packet: SoundPacket) -> Iterator[SoundPacket]:
         at_end = packet.size == 0
         for frame in packet.decode():
             if frame.pts is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
+import cv2
 import numpy as np
 from av.buffer import Buffer
 from av.filter import Graph
@@ -33,6 +34,9 @@ SCALING = (
 )
 
 _LIMITED, _FULL = 1, 2
+
+# Between YUV and 16-bit RGB the scaler takes white as 255 * 256, not 65535.
+_WHITE_16, _SCALER_WHITE_16 = 65535, 65280
 
 _local = threading.local()  # a scaler keeps tables and serves one thread
 
@@ -60,7 +64,10 @@ def to_rgb(frame: VideoFrame, *, threads: int) -> Pixels:
         dst_color_range=_FULL,
         threads=threads,
     )
-    return _upright(converted.to_ndarray(), orientation(frame))
+    pixels = converted.to_ndarray()
+    if pixels.dtype == np.uint16 and not _is_unscaled(frame):
+        pixels = cv2.addWeighted(pixels, _WHITE_16 / _SCALER_WHITE_16, pixels, 0, 0)
+    return _upright(pixels, orientation(frame))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def upright_size(frame: VideoFrame) -> tuple[int, int]:
     return size[::-1] if orientation(frame).transpose else size
 
 
-def _upright(pixels: Pixels, how: Orientation) -> Pixels:
+def _upright(pixels: np.ndarray, how: Orientation) -> np.ndarray:  # a turn swaps the sides
     if how == Orientation():
         return pixels
     turned = pixels.transpose(1, 0, 2) if how.transpose else pixels
@@ -124,30 +131,43 @@ def _is_unscaled(frame: VideoFrame) -> bool:
 
 
 class YuvConverter:
-    """Turns RGB pictures of one size into 4:2:0 frames for the encoder.
+    """Turns RGB pictures of one size into limited-range frames for the encoder.
 
     Chroma is sited left, where H.264 puts it when it says nothing (the plain scaler would centre
-    it, and each round through a file would move colours by half a pixel). Odd sizes, which 4:2:0
-    can't hold, gain a copy of their last row or column.
+    it, and each round through a file would move colours by half a pixel). The range is always the
+    limited one: every player takes it right, and for the full one the scaler rounds chroma down,
+    half a level at each round. Odd sizes, which 4:2:0 can't hold, gain a copy of their last row or
+    column; 4:4:4 holds them as they are.
     """
 
-    def __init__(self, shape_hw: tuple[int, int], color: ColorTags, *, bit_depth: Literal[8, 10]):
-        self.shape_hw = shape_hw
-        self.height, self.width = (length + length % 2 for length in shape_hw)
-        self.pixel_format = "yuv420p" if bit_depth == 8 else "yuv420p10le"
+    def __init__(
+        self,
+        shape_hw: tuple[int, int],
+        color: ColorTags,
+        *,
+        bit_depth: Literal[8, 10] = 8,
+        chroma: Literal["4:2:0", "4:4:4"] = "4:2:0",
+    ) -> None:
+        odd = (0, 0) if chroma == "4:4:4" else tuple(length % 2 for length in shape_hw)
+        self._padding = ((0, odd[0]), (0, odd[1]), (0, 0))
+        self.height, self.width = shape_hw[0] + odd[0], shape_hw[1] + odd[1]
+        depth = "" if bit_depth == 8 else "10le"
+        self.pixel_format = f"yuv{chroma.replace(':', '')}p{depth}"
         matrix = SCALER_MATRICES[color.matrix or "bt709"]
         self._scale = (
-            f"in_range=pc:out_range={color.range}:out_color_matrix={_SCALE_FILTER_NAMES[matrix]}:"
+            f"in_range=pc:out_range=tv:out_color_matrix={_SCALE_FILTER_NAMES[matrix]}:"
             "out_chroma_loc=left:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
         )
         self._graphs: dict[str, Graph] = {}
 
     def convert(self, pixels: Pixels) -> VideoFrame:
         """The frame to encode; the encoder's own time stamps are left to the caller."""
-        missing = [(0, -length % 2) for length in self.shape_hw]
-        if any(missing[0] + missing[1]):
-            pixels = np.pad(pixels, [*missing, (0, 0)], mode="edge")
-        kind = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+        if pixels.shape[:2] != (self.height, self.width):
+            pixels = np.pad(pixels, self._padding, mode="edge")
+        kind = "rgb24"
+        if pixels.dtype == np.uint16:
+            kind = "rgb48le"
+            pixels = cv2.addWeighted(pixels, _SCALER_WHITE_16 / _WHITE_16, pixels, 0, 0)
         graph = self._graphs.get(kind)
         if graph is None:
             graph = self._graphs[kind] = self._build(kind)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import av
 import numpy as np
@@ -36,9 +36,16 @@ from understudy.media.video import (
 )
 from understudy.types import ColorTags, Image
 
+if TYPE_CHECKING:
+    PicturePacket = Packet[VideoStream]
+else:  # generic only to the type checker
+    PicturePacket = Packet
+
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
 ]
+
+Chroma = Literal["4:2:0", "4:4:4"]
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
@@ -65,6 +72,7 @@ class _Settings:
     crf: float
     preset: Preset
     bit_depth: Literal[8, 10]
+    chroma: Chroma
 
 
 def encode_video(
@@ -79,14 +87,17 @@ def encode_video(
     crf: float = 16,
     preset: Preset = "medium",
     bit_depth: Literal[8, 10] = 8,
+    chroma: Chroma = "4:2:0",
     on_frame: Callable[[int], None] | None = None,
 ) -> EncodedVideo:
     """Write the pictures as H.264 into `out` (.mp4, .mov or .mkv), each exactly once.
 
     `timing` is a constant rate or a clip's Timing. All sound tracks of `audio_from` come along;
     `audio_start` is the moment on its clock that meets the first picture, None its own first frame.
-    `color` are the plate's tags; what they leave open is filled as players would. `crf` 16 is
-    visually lossless. `on_frame(done)` follows each picture; what it raises ends the work and
+    `color` are the plate's tags; what they leave open is filled as players would, and the range
+    written is always the limited one. `crf` 16 is visually lossless. 4:2:0 of 8 bits plays
+    everywhere and makes odd sizes even by repeating the last row or column; 4:4:4 keeps them, for
+    tools that read it. `on_frame(done)` follows each picture; what it raises ends the work and
     leaves nothing behind.
 
     Raises:
@@ -110,6 +121,7 @@ def encode_video(
         crf=crf,
         preset=preset,
         bit_depth=bit_depth,
+        chroma=chroma,
     )
     pictures = iter(frames)
     first = next(pictures, None)
@@ -184,7 +196,9 @@ class _PictureTrack:
         self.notices: list[str] = []
         self._out, self._shape, self._settings = out, shape_hw, settings
         color = completed(settings.color, height=shape_hw[0])
-        self.yuv = YuvConverter((shape_hw[0], shape_hw[1]), color, bit_depth=settings.bit_depth)
+        self.yuv = YuvConverter(
+            (shape_hw[0], shape_hw[1]), color, bit_depth=settings.bit_depth, chroma=settings.chroma
+        )
         timing = settings.timing
         self._ticks = None if timing is None else timing.ticks
         # One tick is one frame, unless frames come at moments of their own.
@@ -212,9 +226,9 @@ class _PictureTrack:
         context.color_primaries = PRIMARIES[color.primaries or "bt709"]
         context.color_trc = TRANSFERS[color.transfer or "bt709"]
         context.colorspace = MATRICES[color.matrix or "bt709"]
-        context.color_range = RANGES[color.range or "tv"]
+        context.color_range = RANGES["tv"]
 
-    def encode(self, picture: Pixels | Image) -> "list[Packet[VideoStream]]":
+    def encode(self, picture: Pixels | Image) -> list[PicturePacket]:
         if picture.shape[:2] != self._shape:
             raise MaterialError(
                 self._out,
@@ -230,10 +244,10 @@ class _PictureTrack:
         self.count += 1
         return self._timed(self._stream.encode(frame))
 
-    def finish(self) -> "list[Packet[VideoStream]]":
+    def finish(self) -> list[PicturePacket]:
         return self._timed(self._stream.encode(None))
 
-    def moment(self, packet: "Packet[VideoStream]") -> Fraction:
+    def moment(self, packet: PicturePacket) -> Fraction:
         return (packet.dts or 0) * self._base
 
     def _stamp(self, index: int) -> int:
@@ -248,7 +262,7 @@ class _PictureTrack:
             )
         return self._ticks[index]
 
-    def _timed(self, packets: "list[Packet[VideoStream]]") -> "list[Packet[VideoStream]]":
+    def _timed(self, packets: list[PicturePacket]) -> list[PicturePacket]:
         """Packets that know how long they are shown: the encoder does not say."""
         for packet in packets:
             packet.duration = self._length(packet.pts or 0)

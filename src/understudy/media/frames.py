@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -91,7 +91,9 @@ class FrameManifest:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], *, name: str | Path = "frame manifest") -> Self:
+    def from_json(
+        cls, value: Mapping[str, Any], *, name: str | Path = "frame manifest"
+    ) -> "FrameManifest":
         """Inverse of `to_json`; `name` is what an error calls it.
 
         Raises:

@@ -99,7 +99,7 @@ def decode_pixels(data: bytes, name: str | Path) -> Pixels:
 
 def to_image(pixels: Pixels) -> Image:
     """Image of stored pixels: their numbers over the largest they can hold."""
-    image: Image = np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32)
+    image: Image = np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)
     return image
 
 

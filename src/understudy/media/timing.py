@@ -7,7 +7,7 @@ tick. Knows nothing of files or pixels.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any
 
 FALLBACK_RATE = Fraction(25)
 
@@ -58,7 +58,7 @@ class Timing:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> "Timing":
         """Inverse of `to_json`.
 
         Raises:

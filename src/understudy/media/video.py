@@ -36,6 +36,8 @@ _FORMATS = (
     "wav,mp3,aac,flac,ac3,eac3,aiff,w64,caf"  # sound: known so that the error can say so
 )
 
+_SHORTFALL = Fraction(1, 4)
+
 Notice = Callable[[str], None]
 """Told, in one line, of damage that does not stop the work."""
 
@@ -154,6 +156,7 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
     Raises:
         FileError: it is missing or can't be read.
         FormatError: it is no video or sound.
+        MaterialError: it ends after its header.
     """
     try:
         with path.open("rb"):
@@ -168,6 +171,8 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
             container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
         )
     except (av.FFmpegError, UnicodeEncodeError) as error:
+        if isinstance(error, EOFError) and _size(path):  # a header, and nothing after it
+            raise no_frames(path) from error
         raise FormatError(
             path,
             expected="a video (mp4, mov, mkv, webm, avi, mpg, gif ...)",
@@ -225,6 +230,7 @@ def raw_frames(
         FileError: reading fails midway.
     """
     damaged = 0
+    last: VideoFrame | None = None
     packets = container.demux(stream)
     while True:
         try:
@@ -237,10 +243,14 @@ def raw_frames(
                 raise from_os_error(error, path, doing="read") from error
             damaged += 1
             continue
-        damaged += sum(frame.is_corrupt for frame in frames)
-        yield from frames
+        for last in frames:
+            damaged += last.is_corrupt
+            yield last
     if damaged:
         on_damage(f"{path}: {damaged} damaged pieces of video data; frames may be missing or torn")
+    short = _shortfall(container, stream, last)
+    if short > _SHORTFALL:
+        on_damage(f"{path}: ends {float(short):.1f} s before its announced end: cut off or damaged")
 
 
 class Clock:
@@ -307,6 +317,19 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     if stream.duration is not None and stream.time_base is not None:
         return stream.duration * stream.time_base
     return None if container.duration is None else Fraction(container.duration, av.time_base)
+
+
+def _shortfall(container: InputContainer, stream: VideoStream, last: VideoFrame | None) -> Fraction:
+    """Seconds that the file announces after its last frame."""
+    base = stream.time_base
+    if last is None or last.pts is None or base is None:
+        return Fraction(0)
+    reached = (last.pts + last.duration) * base
+    if stream.duration is not None:
+        return (stream.start_time or 0) * base + stream.duration * base - reached
+    if container.duration is None or container.streams.audio:  # sound may outlast the picture
+        return Fraction(0)
+    return Fraction((container.start_time or 0) + container.duration, av.time_base) - reached
 
 
 def _variable(stream: VideoStream) -> bool | None:
