@@ -1,0 +1,31 @@
+"""What a user can choose about extraction. Values only; importing this loads no network library."""
+
+from understudy.options import Options, option
+from understudy.types import FaceType
+
+
+class ExtractSettings(Options):
+    """What is taken for a face, and how it is cut out."""
+
+    face_type: FaceType = option(FaceType.WHOLE, "How much of the head a face picture covers.")
+    image_size: int = option(512, "Side of a face picture in pixels.", ge=64, le=2048)
+    max_faces: int = option(0, "Most faces taken from one frame, largest first; 0 = all.", ge=0)
+    jpeg_quality: int = option(90, "Quality of the JPEG files.", ge=1, le=100)
+    min_face_px: int = option(
+        32, "Smallest face looked for, in pixels of the frame.", ge=12, group="Detection"
+    )
+    min_score: float = option(
+        0.62,
+        "How sure two looks at a face have to be, on average.",
+        ge=0.0,
+        le=1.0,
+        group="Detection",
+    )
+    rotations: bool = option(
+        True,
+        "Look at frames without an upright face turned by quarters, too.",
+        group="Detection",
+    )
+    dfl_parity: bool = option(
+        False, "Cut pictures with plain bilinear reading, as DeepFaceLab does.", group="Detection"
+    )
