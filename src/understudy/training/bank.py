@@ -12,33 +12,23 @@ aliased), at a quarter of the cost of a cubic read; storing at twice the resolut
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from understudy.errors import MaterialError
 from understudy.faces.align import PADDING, face_matrix
 from understudy.faces.pose import head_pose
 from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
-from understudy.types import FaceSample, FaceType, Image, Mask
+from understudy.job import Job
+from understudy.types import FaceSample, FaceType, Mask
 
 OVERSAMPLING = 1.5
 _MEMORY_SHARE = 0.4  # of the free memory of an accelerator that faces may take
 _RUN_LENGTH = 4  # faces held out in a row: neighbours on film are too alike to measure by
-
-
-class Listener(Protocol):
-    """The part of a job that loading faces needs."""
-
-    def check(self) -> None:
-        """Raises if the user stopped the job."""
-
-    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """How far loading is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ def build_bank(
     resolution: int,
     face_type: FaceType,
     device: torch.device,
-    job: Listener,
+    job: Job,
     eyes_mouth: bool = False,
     parity: bool = False,
     side: str = "faces",
@@ -247,7 +237,8 @@ def _full_mask(face: FaceSample, shape: tuple[int, int]) -> Mask:
     return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 
-Move = Callable[[Image | Mask, bool], Image | Mask]
+Plane = Float32[np.ndarray, "..."]
+Move = Callable[[Plane, bool], Plane]
 
 
 def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parity: bool) -> Move:
@@ -260,7 +251,7 @@ def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parit
     matrix = np.asarray(matrix * finer)
     matrix[:, 2] += (finer - 1) / 2
 
-    def move(picture: Image | Mask, is_image: bool) -> Image | Mask:
+    def move(picture: Plane, is_image: bool) -> Plane:
         made = cv2.warpAffine(
             picture,
             matrix,
@@ -275,7 +266,7 @@ def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parit
     return move
 
 
-def _resize(picture: Image | Mask, size: int, *, is_image: bool, parity: bool) -> Image | Mask:
+def _resize(picture: Plane, size: int, *, is_image: bool, parity: bool) -> Plane:
     if picture.shape[0] == size:
         return picture
     kind = cv2.INTER_CUBIC if is_image or parity else cv2.INTER_LINEAR

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from understudy.models.config import ModelConfig
@@ -76,23 +76,8 @@ class BatchSource:
         return made._replace(warped=made.target) if again else made
 
     def _make(self, place: int, indices: Int64[np.ndarray, " b"], draws: Draws) -> SideBatch:
-        bank = self._sides[place].bank
-        parity = self._options.dfl_parity
-        faces = bank.gather(indices)
-        mode = "bicubic" if parity else "bilinear"
-        to_target = augment.target_grid(draws, self._resolution).to(bank.device)
-        target = augment.read(faces[:, :3], to_target, mode=mode).clamp_(0, 1)
-        masks = augment.read(faces[:, 3:], to_target, border="zeros").clamp_(0, 1)
-        if draws.nodes is None:
-            warped = target
-        else:
-            to_warped = augment.warped_grid(draws, self._resolution).to(bank.device)
-            border = "zeros" if parity else "border"
-            warped = augment.read(faces[:, :3], to_warped, mode=mode, border=border).clamp_(0, 1)
-        if draws.hsv is not None:
-            warped = augment.shift_hsv(warped, draws.hsv.float().to(bank.device))
-        eyes_mouth = _to_full_strength(masks[:, 1:2]) if masks.shape[1] > 1 else None
-        return SideBatch(warped, target, masks[:, :1], eyes_mouth)
+        faces = self._sides[place].bank.gather(indices)
+        return side_batch(faces, draws, resolution=self._resolution)
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options
@@ -111,6 +96,26 @@ class BatchSource:
         if self._options.uniform_yaw:
             return uniform_yaw_deck(side.trained, side.bank.yaw, seed=seed)
         return shuffled_deck(side.trained, seed=seed)
+
+
+def side_batch(faces: Float[Tensor, "b c s s"], draws: Draws, *, resolution: int) -> SideBatch:
+    """Bank planes read through the grids of `draws`: input, target, mask and maybe eyes-mouth.
+
+    Draws with parity are read as the predecessor reads: cubic, and black beyond a warped picture.
+    """
+    mode = "bicubic" if draws.parity else "bilinear"
+    to_target = augment.target_grid(draws, resolution).to(faces.device)
+    target = augment.read(faces[:, :3], to_target, mode=mode).clamp_(0, 1)
+    masks = augment.read(faces[:, 3:], to_target, border="zeros").clamp_(0, 1)
+    warped = target
+    if draws.nodes is not None:
+        to_warped = augment.warped_grid(draws, resolution).to(faces.device)
+        border = "zeros" if draws.parity else "border"
+        warped = augment.read(faces[:, :3], to_warped, mode=mode, border=border).clamp_(0, 1)
+    if draws.hsv is not None:
+        warped = augment.shift_hsv(warped, draws.hsv.float().to(faces.device))
+    eyes_mouth = _to_full_strength(masks[:, 1:2]) if masks.shape[1] > 1 else None
+    return SideBatch(warped, target, masks[:, :1], eyes_mouth)
 
 
 def _to_full_strength(masks: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def read(path: Path, *, length: int) -> History:
     return history
 
 
-def _add_line(history: History, line: dict[str, float | str]) -> None:
+def _add_line(history: History, line: dict[str, int | float | str]) -> None:
     if "name" in line:
         history.measure(int(line["i"]), str(line["name"]), float(line["value"]))
         return

@@ -29,7 +29,7 @@ _SRC_COLOR, _DST_COLOR = (96, 165, 250), (251, 191, 36)
 _JPEG_QUALITY = 92
 
 Picture = UInt8[np.ndarray, "h w 3"]
-Column = Float64[np.ndarray, " n"]
+Column = Float64[np.ndarray, "..."]
 Spread = tuple[Column, Column, Column]
 
 

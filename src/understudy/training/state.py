@@ -78,6 +78,16 @@ class TrainState:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class SaveFacts:
+    """What a save says of itself: how far it is, its options, the hash of its tensors."""
+
+    iteration: int
+    seconds: float
+    options: TrainOptions
+    sha256: str
+
+
 class ModelFolder:
     """One model on disk. Made by `open_model` and `create_model`."""
 
@@ -99,6 +109,20 @@ class ModelFolder:
     def has_save(self) -> bool:
         """Whether training was ever saved here."""
         return bool(self.numbers()) or (self.path / "current.json").exists()
+
+    def newest(self, say: Say) -> SaveFacts | None:
+        """Facts of the save that would be loaded, without reading its tensors; None if none is."""
+        for number in self._candidates(say):
+            folder = self.saves_dir / f"{number:06d}"
+            try:
+                mark = read_mark(folder)
+                values = _known_options(folder / OPTIONS, say)
+            except (StateError, FileError, FormatError) as error:
+                say(f"save {folder.name} is damaged ({error.found}); trying the one before")
+                continue
+            options = TrainOptions.model_validate(values)
+            return SaveFacts(mark.iteration, mark.seconds, options, mark.files[TENSORS].sha256)
+        return None
 
     def sweep(self) -> None:
         """Removes what a killed save left behind; only for whoever holds the model for writing."""

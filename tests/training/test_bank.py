@@ -1,0 +1,142 @@
+"""The bank: what it holds of each face, what it refuses, and which face comes when."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.errors import Cancelled, MaterialError
+from understudy.faces.align import face_matrix
+from understudy.faces.regions import hull_mask
+from understudy.job import Job
+from understudy.training.bank import (
+    build_bank,
+    face_planes,
+    names_in_time,
+    shuffled_deck,
+    split_held_out,
+    uniform_yaw_deck,
+)
+from understudy.types import FaceType
+
+CPU = torch.device("cpu")
+
+
+def test_a_face_of_the_right_size_is_kept_as_it_is(make_faces) -> None:
+    face = make_faces(1, size=96)[0]
+    planes, yaw = face_planes(face, size=96, face_type=FaceType.FULL, eyes_mouth=True)
+    wanted = np.rint(face.image * 255).astype(np.uint8).transpose(2, 0, 1)
+    np.testing.assert_array_equal(planes[:3], wanted)
+    np.testing.assert_array_equal(planes[3], hull_mask(face.landmarks, (96, 96)) * 255)
+    assert planes[4].max() > 200
+    assert planes[4][planes[3] == 0].max() == 0
+    assert abs(yaw) < 0.1
+
+
+def test_the_applied_mask_goes_before_the_hull(make_faces) -> None:
+    mask = np.zeros((48, 48), np.float32)
+    mask[12:36, 12:36] = 1
+    face = dataclasses.replace(make_faces(1)[0], mask=mask)
+    planes, _ = face_planes(face, size=64, face_type=FaceType.FULL, eyes_mouth=False)
+    assert planes.shape == (4, 64, 64)
+    assert planes[3, 32, 32] == 255
+    assert planes[3, 8, 8] == 0
+    assert abs(float(planes[3].mean()) / 255 - 0.25) < 0.02
+
+
+def test_a_wider_face_is_cut_to_the_type_of_the_model(make_faces) -> None:
+    face = make_faces(1, size=256)[0]
+    whole = dataclasses.replace(face, face_type=FaceType.WHOLE)
+    marked = whole.image.copy()
+    nose = face.landmarks[30]
+    y, x = (int(v) for v in nose[::-1])
+    marked[y - 3 : y + 4, x - 3 : x + 4] = [1, 0, 1]
+    whole = dataclasses.replace(whole, load=lambda: marked)
+    planes, _ = face_planes(whole, size=96, face_type=FaceType.FULL, eyes_mouth=False)
+    matrix = face_matrix(face.landmarks, 96, FaceType.FULL)
+    wanted = matrix[:, :2] @ np.array([x, y]) + matrix[:, 2]
+    distance = np.abs(planes[:3].astype(int) - np.array([255, 0, 255])[:, None, None]).sum(0)
+    rows, columns = np.nonzero(distance < 40)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], wanted, atol=0.5)
+
+
+def test_faces_that_are_too_tight_are_refused_by_name(make_faces) -> None:
+    faces = make_faces(2) + make_faces(1, face_type=FaceType.HALF, first=7)
+    with pytest.raises(MaterialError, match=r"00007_0\.jpg.*full_face or wider.*1 of 3"):
+        build_bank(faces, resolution=32, face_type=FaceType.FULL, device=CPU, job=Job("t"))
+
+
+def test_an_empty_faceset_is_refused() -> None:
+    with pytest.raises(MaterialError, match="src: expected faces"):
+        build_bank([], resolution=32, face_type=FaceType.FULL, device=CPU, job=Job("t"), side="src")
+
+
+def test_the_bank_gathers_what_was_put_in(make_faces) -> None:
+    faces = make_faces(5, size=64)
+    bank = build_bank(faces, resolution=32, face_type=FaceType.FULL, device=CPU, job=Job("t"))
+    assert bank.size == 48
+    assert len(bank) == 5
+    assert bank.planes.dtype == torch.uint8
+    chosen = bank.gather(np.array([3, 0]))
+    torch.testing.assert_close(chosen, bank.planes[[3, 0]].float() / 255)
+
+
+def test_loading_can_be_cancelled(make_faces) -> None:
+    job = Job("t")
+    job.cancel()
+    with pytest.raises(Cancelled):
+        build_bank(make_faces(3), resolution=32, face_type=FaceType.FULL, device=CPU, job=job)
+
+
+@given(st.integers(1, 30), st.integers(0, 5))
+def test_a_deck_shows_every_face_once_a_round(count: int, seed: int) -> None:
+    indices = np.arange(count, dtype=np.int64) * 3
+    deck = shuffled_deck(indices, seed=[seed, 1])
+    for turn in range(3):
+        drawn = [deck(turn * count + k) for k in range(count)]
+        assert sorted(drawn) == indices.tolist()
+
+
+def test_a_deck_gives_the_same_whatever_was_drawn_before() -> None:
+    indices = np.arange(10, dtype=np.int64)
+    walked = shuffled_deck(indices, seed=[4])
+    row = [walked(k) for k in range(40)]
+    assert [shuffled_deck(indices, seed=[4])(k) for k in (37, 2, 11)] == [row[37], row[2], row[11]]
+    assert row[:10] != row[10:20]
+
+
+def test_uniform_yaw_shows_every_angle_equally_often() -> None:
+    yaw = np.concatenate([np.zeros(30), np.full(3, 0.5), np.full(1, -2.0)])
+    deck = uniform_yaw_deck(np.arange(34, dtype=np.int64), yaw, seed=[0])
+    drawn = np.array([deck(k) for k in range(90)])
+    counts = [np.isin(drawn, group).sum() for group in (range(30), range(30, 33), [33])]
+    assert counts == [30, 30, 30]
+    assert len(set(drawn[drawn < 30].tolist())) == 30
+
+
+@given(st.integers(0, 200), st.floats(0, 0.5), st.integers(0, 3))
+def test_held_out_faces_are_few_and_apart(count: int, share: float, seed: int) -> None:
+    names = [f"{i:05d}" for i in range(count)]
+    trained, aside = split_held_out(names, share=share, seed=seed)
+    assert sorted([*trained, *aside]) == list(range(count))
+    assert len(aside) <= count // 2
+    assert (len(aside) > 0) == (count > 8 and share > 0)
+    again = split_held_out(names, share=share, seed=seed)
+    np.testing.assert_array_equal(aside, again[1])
+
+
+def test_held_out_faces_are_neighbours_on_film() -> None:
+    names = [f"{(i * 37) % 200:05d}" for i in range(200)]
+    _, aside = split_held_out(names, share=0.04, seed=1)
+    frames = sorted(int(names[i]) for i in aside)
+    assert len(frames) == 8
+    assert frames[3] - frames[0] == 3
+    assert frames[7] - frames[4] == 3
+    assert frames[4] - frames[3] > 1
+
+
+def test_names_in_time(make_faces) -> None:
+    assert names_in_time(make_faces(2)) == ["00000.png", "00001.png"]

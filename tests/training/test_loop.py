@@ -1,0 +1,218 @@
+"""The loop: resumed runs equal unbroken ones, commands are obeyed, illness is rolled back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from understudy.errors import Cancelled, StateError
+from understudy.job import Event, Job
+from understudy.training.loop import Trainer, TrainResult, train
+from understudy.training.state import ModelFolder, create_model, open_model
+
+
+class Recorder:
+    """A job that keeps its events, and acts when an iteration is reported."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.at: dict[int, str] = {}
+        self.job = Job("train", sinks=[self._hear], workers=1)
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+
+    def texts(self) -> list[str]:
+        return [e.data["text"] for e in self.events if e.kind == "message"]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def run(make_faces, tmp_path: Path, tiny_config, tiny_options, recorder):
+    def start(name: str = "m", **options) -> tuple[TrainResult, ModelFolder]:
+        folder = create_model(tmp_path / name, tiny_config)
+        values = tiny_options.model_copy(update=options)
+        result = train(
+            folder,
+            make_faces(12),
+            dst=make_faces(12, first=100),
+            options=values,
+            job=recorder.job,
+        )
+        return result, open_model(tmp_path / name)
+
+    return start
+
+
+def _tensors(folder: ModelFolder):
+    state = folder.load(pytest.fail)
+    return {**state.model.state_dict(), **state.optimizer}, state
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"random_hsv_power": 0.1, "eyes_mouth_prio": True},
+        {"adabelief": False, "lr_dropout": True, "uniform_yaw": True, "repeat_unwarped": 2},
+        {"precision": "bf16", "lr_fall": 0.0},
+    ],
+)
+def test_a_resumed_run_equals_the_unbroken_one(run, options) -> None:
+    run("whole", target_iter=8, **options)
+    run("parts", target_iter=3, **options)
+    run("parts", target_iter=8, **options)
+    (whole, state), (parts, resumed) = (
+        _tensors(run(n, target_iter=8)[1]) for n in ("whole", "parts")
+    )
+    assert set(whole) == set(parts)
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+    assert list(state.history.src) == list(resumed.history.src)
+    assert list(state.history.dst) == list(resumed.history.dst)
+    assert len(state.history) == 8
+
+
+def test_it_learns(run) -> None:
+    result, folder = run(target_iter=60, learning_rate=3e-3)
+    state = folder.load(pytest.fail)
+    assert result.reason == "target iteration reached"
+    assert sum(state.history.src[-10:]) < 0.8 * sum(state.history.src[:10])
+    assert set(result.measures) == {"src SSIM", "src PSNR", "dst SSIM", "dst PSNR"}
+
+
+def test_the_first_iteration_is_saved_and_shown(run, recorder, monkeypatch) -> None:
+    seen: list[int] = []
+    original = ModelFolder.save
+
+    def save(self, state):
+        seen.append(state.iteration)
+        return original(self, state)
+
+    monkeypatch.setattr(ModelFolder, "save", save)
+    _, folder = run(target_iter=3)
+    assert seen == [1, 3]
+    assert (folder.previews_dir / "0000001.jpg").exists()
+    assert (folder.previews_dir / "latest.png").exists()
+    assert [e.data["path"] for e in recorder.events if e.kind == "preview"]
+
+
+def test_a_run_ends_after_its_minutes_over_all_runs(run) -> None:
+    result, folder = run(minutes=0.02)
+    assert result.reason == "time is up"
+    assert result.iteration > 1
+    again, _ = run(minutes=0.02)
+    assert again.iteration == result.iteration
+    assert folder.load(pytest.fail).seconds >= 1.2
+
+
+def test_stop_saves_and_ends(run, recorder, monkeypatch) -> None:
+    _at_iteration(monkeypatch, 4, lambda: recorder.job.command("stop"))
+    result, folder = run()
+    assert (result.reason, result.iteration) == ("stopped", 4)
+    assert folder.load(pytest.fail).iteration == 4
+
+
+def test_cancel_saves_first(run, recorder, monkeypatch, tmp_path: Path) -> None:
+    _at_iteration(monkeypatch, 5, recorder.job.cancel)
+    with pytest.raises(Cancelled):
+        run()
+    assert open_model(tmp_path / "m").load(pytest.fail).iteration == 5
+
+
+def test_save_backup_and_preview_on_demand(run, recorder, monkeypatch) -> None:
+    def ask() -> None:
+        recorder.job.command("preview")
+        recorder.job.command("backup")
+
+    _at_iteration(monkeypatch, 3, ask)
+    _, folder = run(target_iter=5)
+    assert (folder.previews_dir / "0000003.jpg").exists()
+    assert open_model(folder.backups_dir / "01").load(pytest.fail).iteration == 3
+
+
+def test_a_pause_is_off_the_clock(run, recorder, monkeypatch) -> None:
+    import threading
+
+    def pause() -> None:
+        recorder.job.command("pause")
+        threading.Timer(1.0, lambda: recorder.job.command("resume")).start()
+
+    _at_iteration(monkeypatch, 2, pause)
+    import time
+
+    begun = time.monotonic()
+    result, _ = run(target_iter=4)
+    assert time.monotonic() - begun - result.seconds > 0.9
+
+
+def test_a_loss_that_is_no_number_goes_back_to_the_last_save(run, recorder, monkeypatch) -> None:
+    _break_losses(monkeypatch, times=1)
+    result, folder = run(target_iter=6)
+    assert result.iteration == 6
+    assert any("nan" in text and "back to iteration 1" in text for text in recorder.texts())
+    state = folder.load(pytest.fail)
+    assert state.attempt == 1
+    assert len(state.history) == 6
+
+
+def test_an_illness_that_stays_is_told_after_three_attempts(run, recorder, monkeypatch) -> None:
+    _break_losses(monkeypatch, times=100)
+    with pytest.raises(StateError, match=r"nan.*4 times in a row.*learning-rate"):
+        run(target_iter=6)
+
+
+def test_a_changed_optimizer_begins_anew_and_says_so(run, recorder) -> None:
+    run(target_iter=2)
+    result, _ = run(target_iter=4, adabelief=False)
+    assert result.iteration == 4
+    assert any("optimizer was changed" in text for text in recorder.texts())
+
+
+def test_the_rate_falls_and_warps_end_with_the_run(run, monkeypatch) -> None:
+    rates: list[float] = []
+    warped: list[bool] = []
+    original = Trainer._batch
+
+    def batch(self):
+        made = original(self)
+        rates.append(self._step.optimizer.rule.learning_rate)
+        warped.append(not torch.equal(made.src.warped, made.src.target))
+        return made
+
+    monkeypatch.setattr(Trainer, "_batch", batch)
+    run(target_iter=10, lr_fall=0.5, unwarped_end=0.2, learning_rate=1e-3)
+    assert rates[:6] == [1e-3] * 6
+    assert rates[-1] == pytest.approx(1e-3 * 0.1**0.8)
+    assert warped == [True] * 8 + [False] * 2
+
+
+def _at_iteration(monkeypatch, number: int, act) -> None:
+    """Calls `act` when the given iteration is done."""
+    original = Trainer._iterate
+
+    def iterate(self) -> None:
+        original(self)
+        if self.state.iteration == number:
+            act()
+
+    monkeypatch.setattr(Trainer, "_iterate", iterate)
+
+
+def _break_losses(monkeypatch, *, times: int) -> None:
+    """Makes the losses of the fourth iteration no numbers, this many times."""
+    original = Trainer._batch
+    left = [times]
+
+    def batch(self):
+        made = original(self)
+        if self.state.iteration == 3 and left[0]:
+            left[0] -= 1
+            broken = made.src._replace(target=made.src.target * float("nan"))
+            return made._replace(src=broken)
+        return made
+
+    monkeypatch.setattr(Trainer, "_batch", batch)
