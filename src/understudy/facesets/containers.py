@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from understudy.errors import FormatError
 
@@ -40,7 +40,7 @@ class _Segment(NamedTuple):
     content: bytes
 
 
-def read_header(stream: BinaryIO, source: Path | str) -> Header:
+def read_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     """Payload and size of the picture in `stream`; reads no pixels of a JPEG.
 
     Raises:
@@ -121,14 +121,14 @@ def _broken(source: Path | str, found: str) -> FormatError:
     )
 
 
-def _exactly(stream: BinaryIO, count: int, source: Path | str) -> bytes:
+def _exactly(stream: io.BufferedIOBase, count: int, source: Path | str) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise _broken(source, "a file that ends too early")
     return data
 
 
-def _jpeg_segments(stream: BinaryIO, source: Path | str) -> Iterator[_Segment]:
+def _jpeg_segments(stream: io.BufferedIOBase, source: Path | str) -> Iterator[_Segment]:
     """Segments from after SOI to SOS, whose content is left to the reader."""
     while True:
         if _exactly(stream, 1, source) != b"\xff":
@@ -149,7 +149,7 @@ def _jpeg_segments(stream: BinaryIO, source: Path | str) -> Iterator[_Segment]:
         yield _Segment(marker, _exactly(stream, size - 2, source))
 
 
-def _jpeg_header(stream: BinaryIO, source: Path | str) -> Header:
+def _jpeg_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     payload, shape = None, None
     for marker, content in _jpeg_segments(stream, source):
         if marker == _APP15:
@@ -179,7 +179,7 @@ def _split_jpeg(jpeg: bytes, source: Path | str) -> tuple[list[_Segment], bytes]
     raise _broken(source, "a picture without an end")
 
 
-def _png_chunks(stream: BinaryIO, source: Path | str) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunks(stream: io.BufferedIOBase, source: Path | str) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each chunk up to and with IEND."""
     kind = b""
     while kind != b"IEND":
@@ -191,7 +191,7 @@ def _png_chunks(stream: BinaryIO, source: Path | str) -> Iterator[tuple[bytes, b
         yield kind, content
 
 
-def _png_header(stream: BinaryIO, source: Path | str) -> Header:
+def _png_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     payload, shape = None, None
     for kind, content in _png_chunks(stream, source):
         if kind == b"IHDR" and len(content) >= 8:

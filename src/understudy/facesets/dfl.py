@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO  # metadata is of any type until it is checked
+from typing import Any  # metadata is of any type until it is checked
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ def parse_face(
         FormatError: the metadata is missing or makes no sense; the error names `source`.
     """
     meta = safe_pickle.loads(payload, source=source) if payload else {}
-    if not isinstance(meta, dict) or not meta:
+    if not isinstance(meta, dict) or not meta or not all(isinstance(key, str) for key in meta):
         raise _bad(source, "a face with its metadata", "a picture without any")
     meta = {key: value for key, value in meta.items() if value is not None}
     box = meta.get("source_rect")
@@ -87,7 +87,8 @@ def parse_face(
     mask = meta.get("xseg_mask")
     # A sidecar holds the exact mask as long as the copy in the file is the one made with it: DFL
     # may have put a newer one there.
-    if _SIDECAR_KEY in meta and meta[_SIDECAR_KEY] == _fingerprint(mask):
+    made_with = meta.get(_SIDECAR_KEY)
+    if isinstance(made_with, int) and made_with == _fingerprint(mask):
         mask = _read_sidecar(sidecar, source)
     return FaceSample(
         load=partial(_decode_image, encoded, source),
@@ -219,9 +220,9 @@ def _polygons(value: Any, source: Path | str) -> tuple[Polygon, ...]:
             raise _bad(source, "polygons with a type and points", repr(entry)[:60])
     polygons = []
     for kind, points in pairs:
-        if kind not in (0, 1):
+        if not isinstance(kind, (int, float, np.number)) or kind not in (0, 1):
             raise _bad(source, "polygons of type 0 or 1", f"type {repr(kind)[:20]}")
-        if points is not None and len(points):
+        if points is not None and np.size(points):
             outline = _numbers(points, (-1, 2), source, "a polygon")
             polygons.append(Polygon(bool(kind), outline.astype(np.float32)))
     return tuple(sorted(polygons, key=lambda polygon: not polygon.include))
@@ -234,7 +235,7 @@ def _decode_mask(value: Any, source: Path | str) -> Mask:
         data = value.tobytes()
     else:
         raise _bad(source, "a mask as PNG or JPEG bytes", type(value).__name__)
-    containers.read_header(io.BytesIO(data), f"mask of {source}")
+    containers.read_header(io.BytesIO(data), f"{source} (mask)")
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise _bad(source, "a mask as PNG or JPEG bytes", "bytes that are neither")
@@ -278,8 +279,7 @@ def _read_sidecar(sidecar: Path | None, source: Path | str) -> bytes:
 
 def _decode_image(encoded: Callable[[], bytes], source: Path | str) -> Image:
     data = encoded()
-    stream: BinaryIO = io.BytesIO(data)
-    containers.read_header(stream, source)
+    containers.read_header(io.BytesIO(data), source)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:

@@ -8,32 +8,18 @@ section 1 and "dfl-formats" section 5.
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, overload
+from typing import overload
 
 from understudy.errors import FormatError, MaterialError, UnderstudyError, from_os_error
 from understudy.facesets import containers
 from understudy.facesets.dfl import SIDECAR_SUFFIX, read_face
-from understudy.facesets.pack import PAK_NAME, read_index
+from understudy.facesets.pack import PAK_NAME, PackedFace, read_index
 from understudy.types import FaceSample, Failure
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
 
-class _Entry(Protocol):
-    """Where one face lies."""
-
-    @property
-    def name(self) -> str:
-        """Name inside the faceset, with the person's folder before it."""
-
-    def check(self) -> None:
-        """Look whether there is a face, without reading more than its header."""
-
-    def read(self) -> FaceSample:
-        """The face."""
-
-
-class _LooseFace:
+class LooseFace:
     """A face in a file of its own."""
 
     def __init__(self, name: str, path: Path) -> None:
@@ -59,6 +45,9 @@ class _LooseFace:
         return read_face(self.path)
 
 
+Entry = LooseFace | PackedFace
+
+
 class Faceset(Sequence[FaceSample]):
     """Faces in order. Nothing but names is kept in memory; indexing reads one face's metadata.
 
@@ -66,7 +55,7 @@ class Faceset(Sequence[FaceSample]):
     to be damaged; asking for one of them by its index is an error.
     """
 
-    def __init__(self, folder: Path, entries: Sequence[_Entry]) -> None:
+    def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
         self.folder = folder
         self._listed = tuple(entries)
         self._refused: dict[str, Failure] = {}
@@ -82,7 +71,7 @@ class Faceset(Sequence[FaceSample]):
         """
         folder = Path(folder)
         pak = folder if folder.name == PAK_NAME else folder / PAK_NAME
-        entries: Sequence[_Entry] = read_index(pak) if pak.is_file() else list_loose(folder)
+        entries: Sequence[Entry] = read_index(pak) if pak.is_file() else list_loose(folder)
         faceset = cls(folder, entries)
         if not any(faceset._holds_face(entry) for entry in faceset._listed):
             found = f"{len(entries)} pictures without face metadata" if entries else "no pictures"
@@ -136,11 +125,11 @@ class Faceset(Sequence[FaceSample]):
                 self._refuse(entry, error)
 
     @cached_property
-    def _entries(self) -> tuple[_Entry, ...]:
+    def _entries(self) -> tuple[Entry, ...]:
         """The listed files that hold a face, by a look at each header."""
         return tuple(entry for entry in self._listed if self._holds_face(entry))
 
-    def _holds_face(self, entry: _Entry) -> bool:
+    def _holds_face(self, entry: Entry) -> bool:
         try:
             entry.check()
         except UnderstudyError as error:
@@ -148,11 +137,11 @@ class Faceset(Sequence[FaceSample]):
             return False
         return True
 
-    def _refuse(self, entry: _Entry, error: UnderstudyError) -> None:
+    def _refuse(self, entry: Entry, error: UnderstudyError) -> None:
         self._refused[entry.name] = Failure(entry.name, str(error))
 
 
-def list_loose(folder: Path) -> list[_LooseFace]:
+def list_loose(folder: Path) -> list[LooseFace]:
     """Picture files of a folder and, after them, of its sub-folders, each sorted by name.
 
     Names are compared as plain text, so "10.jpg" comes before "2.jpg", as DFL has it. Hidden files
@@ -163,11 +152,11 @@ def list_loose(folder: Path) -> list[_LooseFace]:
     """
     try:
         children = sorted(folder.iterdir(), key=lambda path: path.name)
-        faces = [_LooseFace(path.name, path) for path in children if is_picture(path)]
+        faces = [LooseFace(path.name, path) for path in children if is_picture(path)]
         for person in children:
             if person.is_dir() and not person.name.startswith("."):
                 inside = sorted(person.iterdir(), key=lambda path: path.name)
-                faces += [_LooseFace(f"{person.name}/{p.name}", p) for p in inside if is_picture(p)]
+                faces += [LooseFace(f"{person.name}/{p.name}", p) for p in inside if is_picture(p)]
     except OSError as error:
         raise from_os_error(error, folder, doing="read") from error
     return faces

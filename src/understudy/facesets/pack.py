@@ -9,7 +9,7 @@ import struct
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, BinaryIO  # the index is of any type until it is checked
+from typing import Any  # the index is of any type until it is checked
 
 from understudy import safe_pickle
 from understudy.errors import FormatError, from_os_error
@@ -91,7 +91,7 @@ def _broken(pak: Path, found: str) -> FormatError:
     )
 
 
-def _numbers(stream: BinaryIO, count: int, pak: Path) -> tuple[int, ...]:
+def _numbers(stream: io.BufferedIOBase, count: int, pak: Path) -> tuple[int, ...]:
     data = stream.read(8 * count)
     if len(data) != 8 * count:
         raise _broken(pak, "a file that ends too early")
