@@ -1,6 +1,7 @@
 """Tiny clips made on the spot. Each frame carries its number as black and white blocks."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,20 @@ def sound_packets(path: Path) -> list[list[tuple[bytes, float]]]:
                     time = float(packet.pts * packet.time_base)
                     tracks[packet.stream.index].append((bytes(packet), time))
         return list(tracks.values())
+
+
+@pytest.fixture
+def small_files() -> Callable[[int], Any]:
+    """Makes every write past `limit` bytes of a file fail as on a full disk, for a while."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited(limit: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

@@ -84,7 +84,7 @@ def encode_video(
     audio_start: Fraction | None = None,
     color: ColorTags | None = None,
     sample_aspect: Fraction = Fraction(1),
-    crf: float = 16,
+    crf: float = 16.0,
     preset: Preset = "medium",
     bit_depth: Literal[8, 10] = 8,
     chroma: Chroma = "4:2:0",

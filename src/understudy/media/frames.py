@@ -6,7 +6,7 @@ faces.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -91,9 +91,7 @@ class FrameManifest:
         }
 
     @classmethod
-    def from_json(
-        cls, value: Mapping[str, Any], *, name: str | Path = "frame manifest"
-    ) -> "FrameManifest":
+    def from_json(cls, value: Any, *, name: str | Path = "frame manifest") -> "FrameManifest":
         """Inverse of `to_json`; `name` is what an error calls it.
 
         Raises:
@@ -107,7 +105,8 @@ class FrameManifest:
                     found=f"version {value['version']}",
                     remedy="Update this program.",
                 )
-            fields = {key: value[key] for key in _PLAIN_FIELDS}
+            fields: dict[str, Any] = {key: str(value[key]) for key in _TEXTS}
+            fields |= {key: int(value[key]) for key in _NUMBERS}
             return cls(
                 **fields,
                 color=ColorTags(**value["color"]),
@@ -124,9 +123,10 @@ class FrameManifest:
             ) from error
 
 
-_PLAIN_FIELDS = (
-    *("source", "source_sha256", "picture_format", "digits", "height", "width"),
-    *("bit_depth", "rotation_deg", "audio_tracks", "first_number"),
+_TEXTS = ("source", "source_sha256", "picture_format")
+_NUMBERS = (
+    *("digits", "height", "width", "bit_depth"),
+    *("rotation_deg", "audio_tracks", "first_number"),
 )
 
 
