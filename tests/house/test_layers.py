@@ -6,19 +6,7 @@ from pathlib import Path
 import understudy
 
 ROOT = Path(understudy.__file__).parent
-GROUND = {
-    "",
-    "types",
-    "errors",
-    "registry",
-    "options",
-    "job",
-    "workspace",
-    "weights",
-    "safe_pickle",
-    "files",
-    "tflite",
-}
+GROUND = {"", *(path.stem for path in ROOT.glob("*.py"))}
 BELOW: dict[str, set[str]] = {
     "media": set(),
     "imaging": set(),

@@ -11,6 +11,7 @@ from understudy.options import option
 from understudy.steps.perform import StepOptions, perform
 from understudy.steps.run import RunOptions
 from understudy.types import Report
+from understudy.workspace import Workspace
 
 CLIPS = Path(__file__).with_name("demo_clips")
 SHOWN = 5
@@ -38,7 +39,7 @@ def demo(options: DemoOptions, job: Job) -> Report:
     run_options = RunOptions(
         src=(src,), dst=dst, out=out, workspace=options.workspace, preset="demo", **given
     )
-    _say_who_they_are(options.workspace)
+    _say_who_they_are(Workspace.create(options.workspace).root)
     report = perform("run", run_options, job)
     write_strip(strip, src, dst, out)
     lines = [*report.details["lines"], f"  the film:      {out}", f"  before, after: {strip}"]

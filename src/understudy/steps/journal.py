@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from understudy.errors import FormatError, from_os_error
 from understudy.files import make_dir, read_bytes, write_bytes
@@ -49,7 +49,7 @@ class Journal:
         self.header, self.items = header, {}
         write_bytes(self.path, json.dumps(header, ensure_ascii=False).encode() + b"\n")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Journal":
         try:
             self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
             self._drop_cut_off_line()

@@ -15,6 +15,9 @@ from understudy.steps import STEPS
 from understudy.types import Report
 from understudy.workspace import Workspace
 
+# These check their input before the workspace is made, so that a wrong one leaves nothing behind.
+MAKE_THEIR_WORKSPACE = ("new", "run", "demo")
+
 
 class StepOptions(Options):
     """What every step that works in a workspace takes."""
@@ -32,17 +35,16 @@ def perform(name: str, options: Options, job: Job) -> Report:
     side = getattr(options, "side", None)
     job = job.for_step(f"{name} {side}" if side else name)
     job.started(options.model_dump(mode="json", exclude_defaults=True))
-    start = time.monotonic()
     try:
-        if isinstance(options, StepOptions) and name != "new":
-            workspace = _workspace_for(name, options)
+        if isinstance(options, StepOptions) and name not in MAKE_THEIR_WORKSPACE:
+            workspace = Workspace.open(options.workspace)
             with workspace.lock():
-                report = STEPS[name].function(options, job)
-                _finish(report, job, start)
+                report = _timed(name, options, job)
                 _write_report(report, workspace, options)
         else:
-            report = STEPS[name].function(options, job)
-            _finish(report, job, start)
+            report = _timed(name, options, job)
+            if isinstance(options, StepOptions):
+                _write_report(report, Workspace.open(options.workspace), options)
     except Cancelled:
         job.was_cancelled()
         raise
@@ -53,15 +55,12 @@ def perform(name: str, options: Options, job: Job) -> Report:
     return report
 
 
-def _workspace_for(name: str, options: StepOptions) -> Workspace:
-    if name in ("run", "demo"):  # these make their workspace
-        return Workspace.create(options.workspace)
-    return Workspace.open(options.workspace)
-
-
-def _finish(report: Report, job: Job, start: float) -> None:
+def _timed(name: str, options: Options, job: Job) -> Report:
+    start = time.monotonic()
+    report = STEPS[name].function(options, job)
     report.failed.extend(job.failures)
     report.seconds = time.monotonic() - start
+    return report
 
 
 def _write_report(report: Report, workspace: Workspace, options: Options) -> None:

@@ -16,6 +16,7 @@ from understudy.steps.perform import StepOptions, perform
 from understudy.steps.train import PresetName, TrainStepOptions
 from understudy.steps.video import VideoOptions
 from understudy.types import Report
+from understudy.workspace import Workspace
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 
@@ -55,6 +56,11 @@ def run(options: RunOptions, job: Job) -> Report:
         UnderstudyError: an input is missing or unusable; told before any work where possible.
     """
     _check(options)
+    with Workspace.create(options.workspace).lock():
+        return _perform_all(options, job)
+
+
+def _perform_all(options: RunOptions, job: Job) -> Report:
     report = Report("run")
     parts: dict[str, Any] = {}
     for name, part in _parts(options):

@@ -1,0 +1,46 @@
+"""Two very short clips with one face each, cut from the demo's."""
+
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from understudy.media.encode import encode_video
+from understudy.media.video import decode_frames
+from understudy.steps.demo import CLIPS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_key_folder(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Signing keys of the tests stay out of the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERSTUDY_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+def short_clip(name: str, count: int, out: Path) -> Path:
+    frames = islice(decode_frames(CLIPS / f"{name}.mp4"), 0, 4 * count, 4)
+    small = (cv2.resize(f.pixels, (256, 256), interpolation=cv2.INTER_AREA) for f in frames)
+    encode_video(small, out, timing=Fraction(30000, 1001), audio_from=CLIPS / f"{name}.mp4")
+    return out
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Clips of 6 and 5 frames whose paths have spaces, accents and Chinese characters."""
+    folder = tmp_path_factory.mktemp("Ünïcode 片段 clips")
+    return short_clip("src", 6, folder / "the face.mp4"), short_clip("dst", 5, folder / "plate.mp4")
+
+
+@pytest.fixture(scope="session")
+def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of soft noise."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (3, 40, 40, 3), np.uint8)
+    frames = [cv2.resize(n, (160, 160), interpolation=cv2.INTER_CUBIC) for n in noise]
+    out = tmp_path_factory.mktemp("faceless") / "noise.mp4"
+    encode_video(frames, out, timing=Fraction(25))
+    return out

@@ -1,0 +1,112 @@
+"""The whole way on two very short clips: from files to a signed film, and again."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.cli.main import main
+from understudy.media.video import decode_frames, probe
+from understudy.provenance.verify import verify
+
+Clips = tuple[Path, Path]
+
+
+def run_tokens(clips: Clips, out: Path, workspace: Path, *more: str) -> list[str]:
+    src, dst = map(str, clips)
+    tokens = ["run", "--src", src, "--dst", dst, "--out", str(out)]
+    tokens += ["--workspace", str(workspace), "--preset", "demo", "--target-iter", "3"]
+    return [*tokens, *more]
+
+
+@pytest.fixture(scope="module")
+def finished(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("film 影片")
+    out, workspace = folder / "résult.mp4", folder / "work space"
+    assert main(run_tokens(clips, out, workspace)) == 0
+    return out, workspace
+
+
+def test_film_has_every_frame_at_the_plates_rate_with_its_sound(
+    finished: tuple[Path, Path], clips: Clips
+) -> None:
+    info, plate = probe(finished[0]), probe(clips[1])
+    assert str(info.rate) == "30000/1001"
+    assert (info.width, info.height) == (plate.width, plate.height)
+    assert sum(1 for _ in decode_frames(finished[0])) == 5
+    assert [track.codec for track in info.audio] == ["aac"]
+
+
+def test_film_is_signed(finished: tuple[Path, Path]) -> None:
+    verdict = verify(finished[0])
+    assert (verdict.integrity, verdict.signer) == ("intact", "unknown")
+    assert main(["verify", str(finished[0])]) == 0
+
+
+def test_one_changed_byte_is_told(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    data = bytearray(finished[0].read_bytes())
+    data[data.index(b"mdat") + 2000] ^= 1
+    changed = tmp_path / "changed.mp4"
+    changed.write_bytes(data)
+    assert verify(changed).integrity == "altered"
+    assert main(["verify", str(changed)]) == 3
+
+
+def test_outside_the_face_the_plate_is_untouched(finished: tuple[Path, Path]) -> None:
+    from understudy.media.images import read_pixels
+
+    dst = finished[1] / "data_dst"
+    for path in sorted((dst / "merged").glob("*.png")):
+        plate, merged = read_pixels(dst / path.name), read_pixels(path)
+        mask = read_pixels(dst / "merged_mask" / path.name)[..., 0]
+        assert mask.any()
+        assert (plate[mask == 0] == merged[mask == 0]).all()
+        most = mask == mask.max()
+        assert (plate[most] != merged[most]).any()
+
+
+def test_every_step_left_its_report(finished: tuple[Path, Path]) -> None:
+    for name in ("run", "frames", "frames_src", "extract_dst", "train", "merge", "video"):
+        report = json.loads((finished[1] / "reports" / f"{name}.json").read_text())
+        assert report["failed"] == []
+        assert report["details"]["consent"] == "consent: not recorded"
+
+
+def test_second_run_repeats_nothing(
+    finished: tuple[Path, Path], clips: Clips, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, workspace = finished
+    before = {
+        p: p.stat().st_mtime_ns for p in workspace.rglob("*.*") if p.suffix in (".png", ".jpg")
+    }
+    assert main(run_tokens(clips, out, workspace)) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("done: ")
+    report = json.loads((workspace / "reports" / "run.json").read_text())
+    assert report["done"] == 0
+    for path, when in before.items():
+        assert path.stat().st_mtime_ns == when, path
+
+
+def test_same_seed_same_film(finished: tuple[Path, Path], clips: Clips, tmp_path: Path) -> None:
+    out = tmp_path / "again.mp4"
+    assert main(run_tokens(clips, out, tmp_path / "w")) == 0
+    one = [f.pixels for f in decode_frames(finished[0])]
+    two = [f.pixels for f in decode_frames(out)]
+    assert all((a == b).all() for a, b in zip(one, two, strict=True))
+
+
+def test_killed_run_goes_on(clips: Clips, tmp_path: Path) -> None:
+    out, workspace = tmp_path / "result.mp4", tmp_path / "w"
+    command = [sys.executable, "-m", "understudy.cli.main", *run_tokens(clips, out, workspace)]
+    for seconds in (1.5, 5.0, 6.5):  # somewhere in frames, in extraction, in training or later
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+            time.sleep(seconds)
+            run.kill()
+    assert subprocess.run(command, check=False).returncode == 0
+    assert sum(1 for _ in decode_frames(out)) == 5
+    assert verify(out).integrity == "intact"
+    left = [p for p in tmp_path.rglob("*.partial*") if "saves" not in p.parts]
+    assert left == [], "the finished film's folder holds nothing half-written"
