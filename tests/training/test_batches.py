@@ -124,3 +124,11 @@ def test_samples_equal_those_of_dfl(shared: Path) -> None:
             # on average at most.
             error = float(np.abs(ours[0].numpy() - wanted).mean())
             assert error < limit, (key, name, error)
+
+
+def test_strength_zero_leaves_faces_where_they_are(source) -> None:
+    made = source(random_affine=0.0, random_dst_flip=False, random_warp=False)
+    target = made.batch(0).src.target
+    plain = made.unwarped(np.arange(10), np.arange(10)).src.target
+    distance = (target[:, None] - plain[None]).abs().amax((2, 3, 4)).amin(1)
+    assert float(distance.max()) < 1e-6

@@ -7,7 +7,8 @@ import torch
 
 from understudy.errors import Cancelled, StateError
 from understudy.job import Event, Job
-from understudy.training.loop import Trainer, TrainResult, train
+from understudy.training.loop import Trainer, TrainResult, learning_rate, train
+from understudy.training.options import TrainOptions
 from understudy.training.state import ModelFolder, create_model, open_model
 
 
@@ -216,3 +217,11 @@ def _break_losses(monkeypatch, *, times: int) -> None:
         return made
 
     monkeypatch.setattr(Trainer, "_batch", batch)
+
+
+def test_the_rate_rises_first() -> None:
+    options = TrainOptions(learning_rate=1e-3, lr_warmup=4, lr_fall=0.5)
+    rates = [learning_rate(options, iteration=i, share=0.0) for i in range(5)]
+    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])
+    assert learning_rate(options, iteration=9, share=0.75) == pytest.approx(1e-3 * 0.1**0.5)
+    assert learning_rate(options, iteration=9, share=1.0) == pytest.approx(1e-4)

@@ -81,10 +81,13 @@ class BatchSource:
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options
-        scale = 0.05 if config.kind in ("Quick96", "XSeg") else 0.15
+        strength = options.random_affine
+        scale = (0.05 if config.kind in ("Quick96", "XSeg") else 0.15) * strength
         return Ranges(
             scale_up=scale,
             scale_down=scale,
+            rotation_deg=10 * strength,
+            shift=0.05 * strength,
             flip=options.random_src_flip if is_src else options.random_dst_flip,
             warp=options.random_warp,
             hsv_power=options.random_hsv_power if is_src else 0.0,

@@ -159,10 +159,9 @@ class Trainer:
     def _batch(self) -> Batch:
         share = self._share()
         options = self._options
-        if options.lr_fall:
-            late = max(0.0, (share - 1 + options.lr_fall) / options.lr_fall)
+        if options.lr_fall or options.lr_warmup:
             rule = self._step.optimizer.rule
-            rate = options.learning_rate * 0.1 ** min(1.0, late)
+            rate = learning_rate(options, iteration=self.state.iteration, share=share)
             self._step.optimizer.rule = replace(rule, learning_rate=rate)
         unwarped = options.unwarped_end > 0 and share >= 1 - options.unwarped_end
         return (self._late_source if unwarped else self._source).batch(self.state.iteration)
@@ -375,6 +374,13 @@ class Trainer:
         now = time.monotonic()
         self.state.seconds += now - self._mark
         self._mark = now
+
+
+def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> float:
+    """Step size at an iteration, when `share` of the run is done."""
+    risen = min(1.0, (iteration + 1) / options.lr_warmup) if options.lr_warmup else 1.0
+    late = max(0.0, share - 1 + options.lr_fall) / options.lr_fall if options.lr_fall else 0.0
+    return float(options.learning_rate * risen * 0.1 ** min(1.0, late))
 
 
 def choose_device(name: str) -> torch.device:

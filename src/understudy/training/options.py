@@ -14,6 +14,9 @@ class TrainOptions(Options):
     minutes: float = option(0.0, "Stop after this many minutes of training; 0 = no limit.", ge=0)
     batch_size: int = option(4, "Faces of each side per iteration.", ge=1, le=512)
     learning_rate: float = option(5e-5, "Step size of the optimizer.", gt=0, le=0.1)
+    lr_warmup: int = option(
+        0, "Let the step size rise over this many first iterations.", group="Optimizer", ge=0
+    )
     lr_fall: float = option(
         0.0,
         "Let the step size fall to a tenth over this last share of the run; 0 = constant.",
@@ -44,6 +47,13 @@ class TrainOptions(Options):
         group="Samples",
         ge=0,
         le=0.3,
+    )
+    random_affine: float = option(
+        1.0,
+        "Strength of random turns, scales and shifts; 1 = the predecessor's.",
+        group="Samples",
+        ge=0,
+        le=2,
     )
     repeat_unwarped: int = option(
         0,
