@@ -61,18 +61,25 @@ def face_matrix(
     if kind is FaceType.HEAD:
         turn = _head_turn(transform_points(landmarks, to_unit))
         centre = centre - (top_left - top_right) * np.float32(turn / 2)
+    square = np.stack([centre - half * u, centre + half * v, centre + half * u, centre - half * v])
     if kind in _UPRIGHT:
-        side = half / np.float32(np.sqrt(2))
-        square = centre + side * np.array([[-1, -1], [1, -1], [1, 1]], np.float32)
-    else:
-        square = np.stack([centre - half * u, centre + half * v, centre + half * u])
-    return matrix_from_points(square, np.array([[0, 0], [size, 0], [size, size]], np.float32))
+        half_side = np.sqrt(_area(square)) / np.float32(2)
+        square = centre + half_side * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+    return matrix_from_points(square[:3], np.array([[0, 0], [size, 0], [size, size]], np.float32))
 
 
 def _direction(
     vector: Float32[np.ndarray, " 2"],
 ) -> Float32[np.ndarray, " 2"]:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def _area(corners: Float32[np.ndarray, "4 2"]) -> np.float32:
+    """Area by the shoelace formula, with the roundings that the predecessor's vector unit makes."""
+    x, y = corners.T
+    gains, losses = x * np.roll(y, 1), y * np.roll(x, 1)
+    gain, loss = ((part[0] + part[1]) + (part[2] + part[3]) for part in (gains, losses))
+    return np.float32(0.5 * abs(gain - loss))
 
 
 def unit_matrix(landmarks: Landmarks) -> Matrix:
