@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 else:  # generic only to the type checker
     SoundPacket = Packet
 
-# What players of MP4 expect in it; the container could name more (PCM, Vorbis) that few play.
-_MP4_CODECS = frozenset({"aac", "mp1", "mp2", "mp3", "ac3", "eac3", "alac", "opus", "flac", "dts"})
+# What players expect in these containers; MP4 could name more (PCM, Vorbis) that few of them play.
+# Matroska takes what its own list says.
+_MOV_CODECS = frozenset({"aac", "mp1", "mp2", "mp3", "ac3", "eac3", "alac", "dts"})
+_COPIED = {"mp4": _MOV_CODECS | {"opus", "flac"}, "mov": _MOV_CODECS}
+
 _AAC_RATES = (
     *(96000, 88200, 64000, 48000, 44100, 32000),
     *(24000, 22050, 16000, 12000, 11025, 8000, 7350),
 )
+_AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
 _AAC_BITS_PER_CHANNEL = 128_000
 
 
@@ -91,9 +95,10 @@ class AudioCarrier:
 
 def _add_track(stream: AudioStream, output: OutputContainer, start: Fraction) -> "_Copy | _Recode":
     codec = stream.codec.canonical_name
-    copies = codec in _MP4_CODECS or output.format.name != "mp4"
+    listed = _COPIED.get(output.format.name)
+    is_pcm = codec.startswith("pcm_") and output.format.name != "mp4"
     track: _Copy | _Recode | None = None
-    if copies:
+    if listed is None or codec in listed or is_pcm:
         try:
             track = _Copy(stream, output.add_stream_from_template(stream), start)
         except ValueError:  # the container can't hold this codec
@@ -155,7 +160,10 @@ class _Recode:
             (r for r in _AAC_RATES if r >= source.sample_rate),
             default=_AAC_RATES[0],
         )
-        self.out = output.add_stream("aac", rate=rate, layout=source.layout)
+        layout = source.layout.name
+        if layout not in _AAC_LAYOUTS:  # bare channels in no named places
+            layout = _AAC_LAYOUTS[min(source.layout.nb_channels, len(_AAC_LAYOUTS)) - 1]
+        self.out = output.add_stream("aac", rate=rate, layout=layout)
         self.out.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * source.layout.nb_channels
         self.what = f"{stream.codec.canonical_name} encoded again as aac"
         self._stream = stream

@@ -20,7 +20,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from understudy.errors import MaterialError, OptionError, StorageError
+from understudy.errors import FormatError, MaterialError, OptionError, StorageError
 from understudy.files import replacing
 from understudy.media.audio import AudioCarrier
 from understudy.media.color_tags import MATRICES, PRIMARIES, RANGES, TRANSFERS, completed
@@ -69,7 +69,7 @@ class _Settings:
     rate: Fraction
     color: ColorTags
     sample_aspect: Fraction
-    crf: float
+    crf: int | float
     preset: Preset
     bit_depth: Literal[8, 10]
     chroma: Chroma
@@ -84,7 +84,7 @@ def encode_video(
     audio_start: Fraction | None = None,
     color: ColorTags | None = None,
     sample_aspect: Fraction = Fraction(1),
-    crf: float = 16.0,
+    crf: int | float = 16,
     preset: Preset = "medium",
     bit_depth: Literal[8, 10] = 8,
     chroma: Chroma = "4:2:0",
@@ -137,7 +137,7 @@ def encode_video(
         if audio_from is not None and audio_start is None:
             audio_start = first_moment(audio_from)
         temporary = stack.enter_context(replacing(out))
-        with _output(temporary, CONTAINERS[out.suffix.lower()]) as output:
+        with _output(temporary, out) as output:
             track = _PictureTrack(output, settings, first.shape[:2], out)
             sound = None
             if source is not None and audio_from is not None:
@@ -179,11 +179,22 @@ def first_moment(path: Path) -> Fraction:
 
 
 @contextlib.contextmanager
-def _output(path: Path, container: str) -> Iterator[OutputContainer]:
+def _output(path: Path, out: Path) -> Iterator[OutputContainer]:
+    container = CONTAINERS[out.suffix.lower()]
     options = {} if container == "matroska" else {"movflags": "+faststart"}
-    output = av.open(f"file:{path}", mode="w", format=container, container_options=options)
-    with output:
-        yield output
+    try:
+        output = av.open(f"file:{path}", mode="w", format=container, container_options=options)
+        with output:
+            yield output
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):  # told by whoever opened the temporary file
+            raise
+        raise FormatError(
+            out,
+            expected="pictures and sound that the container and encoder take",
+            found=error.strerror or "a refusal",
+            remedy="Write .mkv, which takes nearly everything, or leave the sound out.",
+        ) from error
 
 
 class _PictureTrack:
