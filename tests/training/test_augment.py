@@ -137,7 +137,7 @@ def test_still_draws_return_the_face_at_any_size() -> None:
 
 def test_our_warp_has_no_offset() -> None:
     draws = augment.draw(1, Ranges(), generator=torch.Generator().manual_seed(1))
-    corner = torch.full((1, 1, 1, 2), -0.5, dtype=torch.float64)
+    corner = torch.full((1, 1, 1, 2), -0.5)
     torch.testing.assert_close(augment.warp_positions(draws, corner, 128), corner)
 
 

@@ -7,7 +7,7 @@ map as the transposed x map, and the half pixel by which its warped faces are sh
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ class Ranges:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Random numbers of one batch, on the CPU.
+    """Random numbers of one batch; grids are made of them where and as precisely as they are.
 
     `shift` is in parts of the side. `divisions` is 2, 4 or 8 cells a side; `nodes` are the grid's
     displacements in x and y, in cells, zero on the rim and beyond `divisions`; None means no warp.
@@ -52,13 +52,26 @@ class Draws:
     hsv: Float[Tensor, "b 3"] | None
     parity: bool = False
 
+    def to(self, device: torch.device) -> "Draws":
+        """The same numbers on a device."""
+        return replace(
+            self,
+            rotation_deg=self.rotation_deg.to(device),
+            scale=self.scale.to(device),
+            shift=self.shift.to(device),
+            flip=self.flip.to(device),
+            divisions=self.divisions.to(device),
+            nodes=None if self.nodes is None else self.nodes.to(device),
+            hsv=None if self.hsv is None else self.hsv.to(device),
+        )
+
 
 def draw(count: int, ranges: Ranges, *, generator: torch.Generator) -> Draws:
-    """Random numbers for `count` faces; the generator alone decides them."""
-    uniform = torch.rand(count, 6, generator=generator, dtype=torch.float64)
+    """Random numbers for `count` faces, on the CPU; the generator alone decides them."""
+    uniform = torch.rand(count, 6, generator=generator)
     low, high = 1 / (1 + ranges.scale_down), 1 + ranges.scale_up
     normals = _truncated_normals((count, 4, 9, 9), generator)
-    amounts = torch.rand(count, 3, generator=generator, dtype=torch.float64)
+    amounts = torch.rand(count, 3, generator=generator)
     divisions = 2.0 ** (1 + torch.floor(uniform[:, 5] * 3))
     return Draws(
         rotation_deg=(uniform[:, 0] * 2 - 1) * ranges.rotation_deg,
@@ -74,11 +87,11 @@ def draw(count: int, ranges: Ranges, *, generator: torch.Generator) -> Draws:
 
 def still(count: int) -> Draws:
     """Draws that leave faces as they are."""
-    zeros = torch.zeros(count, dtype=torch.float64)
+    zeros = torch.zeros(count)
     return Draws(
         rotation_deg=zeros,
         scale=zeros + 1,
-        shift=torch.zeros(count, 2, dtype=torch.float64),
+        shift=torch.zeros(count, 2),
         flip=zeros > 0,
         divisions=zeros + 2,
         nodes=None,
@@ -185,12 +198,14 @@ def _to_hsv(faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _affine_positions(draws: Draws, resolution: int) -> tuple[Tensor, int]:
     """Positions (b, r, r, 2) each target pixel comes from, and the side they are pixels of."""
     size = max(resolution, WARP_SIZE_MIN)
-    line = (torch.arange(resolution, dtype=torch.float64) + 0.5) * (size / resolution) - 0.5
+    line = torch.arange(resolution, dtype=draws.scale.dtype, device=draws.scale.device)
+    line = (line + 0.5) * (size / resolution) - 0.5
     y, x = torch.meshgrid(line, line, indexing="ij")
     x = torch.where(draws.flip.view(-1, 1, 1), size - 1 - x, x)
     y = y.expand_as(x)
     matrices = affine_matrices(draws, size)
-    inverse = torch.linalg.inv(matrices[:, :, :2])
+    # A turn and a scale: the inverse is the transpose over the squared scale.
+    inverse = matrices[:, :, :2].transpose(1, 2) / draws.scale.square().view(-1, 1, 1)
     offset = matrices[:, :, 2].view(-1, 1, 1, 2)
     points = torch.stack([x, y], -1) - offset
     return torch.einsum("bij,bhwj->bhwi", inverse, points), size
@@ -205,7 +220,7 @@ def _truncated_normals(shape: tuple[int, ...], generator: torch.Generator) -> Te
     tail = 0.5 * math.erfc(_CUT / math.sqrt(2))
     uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
     normals: Tensor = torch.special.ndtri(tail + uniform * (1 - 2 * tail))
-    return normals / _CUT
+    return (normals / _CUT).float()
 
 
 def _lattice(normals: Tensor, divisions: Tensor, *, parity: bool) -> Tensor:

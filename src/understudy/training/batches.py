@@ -107,16 +107,17 @@ def side_batch(faces: Float[Tensor, "b c s s"], draws: Draws, *, resolution: int
     Draws with parity are read as the predecessor reads: cubic, and black beyond a warped picture.
     """
     mode = "bicubic" if draws.parity else "bilinear"
-    to_target = augment.target_grid(draws, resolution).to(faces.device)
+    draws = draws.to(faces.device)
+    to_target = augment.target_grid(draws, resolution)
     target = augment.read(faces[:, :3], to_target, mode=mode).clamp_(0, 1)
     masks = augment.read(faces[:, 3:], to_target, border="zeros").clamp_(0, 1)
     warped = target
     if draws.nodes is not None:
-        to_warped = augment.warped_grid(draws, resolution).to(faces.device)
+        to_warped = augment.warped_grid(draws, resolution)
         border = "zeros" if draws.parity else "border"
         warped = augment.read(faces[:, :3], to_warped, mode=mode, border=border).clamp_(0, 1)
     if draws.hsv is not None:
-        warped = augment.shift_hsv(warped, draws.hsv.float().to(faces.device))
+        warped = augment.shift_hsv(warped, draws.hsv)
     eyes_mouth = _to_full_strength(masks[:, 1:2]) if masks.shape[1] > 1 else None
     return SideBatch(warped, target, masks[:, :1], eyes_mouth)
 
