@@ -15,6 +15,7 @@ from torch import Tensor
 
 COLLAPSE_SHARE = 0.7
 """A likeness below this share of the best one, twice in a row, is a collapse."""
+YOUNG_ITERATIONS = 200
 
 _WINDOW, _SIGMA = 7, 1.5
 
@@ -49,12 +50,16 @@ class Health:
         if sums and not bool(torch.isfinite(torch.stack(sums)).all()):
             raise Unhealthy("a weight is not a number")
 
-    def check_likeness(self, measures: Mapping[str, float]) -> None:
+    def check_likeness(self, measures: Mapping[str, float], *, iteration: int) -> None:
         """Nothing, unless a face kept aside is painted much worse than before, twice in a row.
+
+        The first iterations don't count: grey, which a new model paints, is liker than first tries.
 
         Raises:
             Unhealthy: it is.
         """
+        if iteration < YOUNG_ITERATIONS:
+            return
         for name, value in measures.items():
             best = max(self.best.get(name, 0.0), value if math.isfinite(value) else 0.0)
             self.best[name] = best

@@ -264,7 +264,8 @@ class Trainer:
         for name, value in self._measures.items():
             state.history.measure(state.iteration, name, value)
             self._job.metric(name, value, step=state.iteration)
-        self._health.check_likeness({k: v for k, v in self._measures.items() if "SSIM" in k})
+        structure = {k: v for k, v in self._measures.items() if "SSIM" in k}
+        self._health.check_likeness(structure, iteration=state.iteration)
 
     def _save(self) -> None:
         self._tell()
@@ -337,6 +338,7 @@ class Trainer:
         saved.model, self.state = model, saved
         self._take_over_optimizer()
         self._step.refresh()
+        self._health = Health()
         self._use_attempt()
 
     def _use_attempt(self) -> None:
