@@ -130,4 +130,6 @@ def options_for(
         for name in options.model_fields_set & set(TrainOptions.model_fields)
     }
     before = base.options if stored is None else stored
-    return parse(TrainOptions, before.model_dump() | given)
+    # a limit given now replaces those of before: --target-iter is not cut short by old minutes
+    limits = {"target_iter": 0, "minutes": 0.0} if {"target_iter", "minutes"} & set(given) else {}
+    return parse(TrainOptions, before.model_dump() | limits | given)
