@@ -63,11 +63,11 @@ def test_the_curve_is_drawn_and_falls() -> None:
 def test_files_are_whole_and_numbered(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     folder = tmp_path / "Vorschau 顔"
-    latest = write_preview(folder, picture, iteration=12)
+    latest = write_preview(folder, picture, number=12)
     read = cv2.imdecode(np.fromfile(latest, np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(read[:, :, ::-1], picture)
-    write_preview(folder, picture, iteration=13)
-    assert sorted(p.name for p in folder.iterdir()) == ["0000012.jpg", "0000013.jpg", "latest.png"]
+    write_preview(folder, picture, number=None)
+    assert sorted(p.name for p in folder.iterdir()) == ["0000012.jpg", "latest.png"]
 
 
 def test_the_viewer_shows_averaged_weights(tiny_config) -> None:

@@ -30,6 +30,7 @@ ROLLBACKS_MAX = 3  # in a row, without a good save between them
 _TELL_SECONDS = 0.2
 _MEASURED_MAX = 16  # faces of each side painted for a measure
 _MEAN_OVER = 100
+_KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,11 @@ class Trainer:
         self._viewer = Viewer(self.state.model, dtype=self._step.dtype)
         self._health = Health()
         self._pending: list[Tensor] = []
-        self._measures: dict[str, float] = {}
+        self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
         self._told = self._mark = time.monotonic()
         self._saved_at = self._backed_up_at = self._shown_at = self.state.seconds
+        self._kept_at = 0.0
         self._saved_iteration = self.state.iteration
         self._rate = 0.0
         self._told_iteration = self.state.iteration
@@ -239,7 +241,11 @@ class Trainer:
         picture = preview_picture(
             batch.src.target, batch.dst.target, view, history=state.history, title=title
         )
-        path = write_preview(self._folder.previews_dir, picture, iteration=state.iteration)
+        # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
+        keep = state.seconds >= _KEEP_EVERY * self._kept_at
+        number = state.iteration if keep else None
+        path = write_preview(self._folder.previews_dir, picture, number=number)
+        self._kept_at = state.seconds if keep else self._kept_at
         self._job.preview("training", path)
         self._count_time()
         self._shown_at = state.seconds
@@ -339,6 +345,7 @@ class Trainer:
         self._take_over_optimizer()
         self._step.refresh()
         self._health = Health()
+        self._saved_iteration = saved.iteration
         self._use_attempt()
 
     def _use_attempt(self) -> None:

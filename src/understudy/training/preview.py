@@ -115,8 +115,8 @@ def loss_graph(history: History, *, width: int, title: str) -> Picture:
     return picture
 
 
-def write_preview(folder: Path, picture: Picture, *, iteration: int) -> Path:
-    """Path of `latest.png`, beside a numbered JPEG that stays.
+def write_preview(folder: Path, picture: Picture, *, number: int | None) -> Path:
+    """Path of `latest.png`; with a `number` a JPEG that stays is written beside it.
 
     Raises:
         StorageError: the disk is full or can't be written.
@@ -124,7 +124,8 @@ def write_preview(folder: Path, picture: Picture, *, iteration: int) -> Path:
     files.make_dir(folder)
     latest = folder / "latest.png"
     _write(latest, picture)
-    _write(folder / f"{iteration:07d}.jpg", picture)
+    if number is not None:
+        _write(folder / f"{number:07d}.jpg", picture)
     return latest
 
 
