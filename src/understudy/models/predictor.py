@@ -7,7 +7,7 @@ of frames or files.
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ class FacePredictor:
         self._waiting: list[tuple[Image, Future[Prediction]]] = []
         self._lock = threading.Lock()
         self._running = False
+        self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
 
     def __call__(self, face: Image) -> Prediction:
         """What the model makes of one dst face."""
@@ -50,14 +51,13 @@ class FacePredictor:
                 if not batch:
                     self._running = False
                     return
-            try:
-                predictions = self.predict([face for face, _ in batch])
-            except BaseException as error:  # handed to those who wait, and raised there
-                for _, answer in batch:
+            run = self._network.submit(self.predict, [face for face, _ in batch])
+            error = run.exception()
+            for place, (_, answer) in enumerate(batch):
+                if error is None:
+                    answer.set_result(run.result()[place])
+                else:  # raised where the answer is waited for
                     answer.set_exception(error)
-                continue
-            for (_, answer), prediction in zip(batch, predictions, strict=True):
-                answer.set_result(prediction)
 
     @torch.inference_mode()
     def predict(self, faces: Sequence[Image]) -> list[Prediction]:
