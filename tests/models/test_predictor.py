@@ -38,6 +38,6 @@ def test_batched_answers_equal_single_ones(predictor: FacePredictor) -> None:
 
 
 def test_a_wrong_face_is_an_error_for_its_caller_only(predictor: FacePredictor) -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="64"):
         predictor(np.zeros((60, 60, 3), np.float32))
     assert predictor(faces(1)[0]).face.shape == (64, 64, 3)

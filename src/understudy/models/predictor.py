@@ -33,7 +33,13 @@ class FacePredictor:
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
 
     def __call__(self, face: Image) -> Prediction:
-        """What the model makes of one dst face."""
+        """What the model makes of one dst face.
+
+        Raises:
+            ValueError: it is not of the model's resolution.
+        """
+        if face.shape != (self.resolution, self.resolution, 3):
+            raise ValueError(f"a face of {self.resolution} pixels is needed, not {face.shape}")
         answer: Future[Prediction] = Future()
         with self._lock:
             self._waiting.append((face, answer))
