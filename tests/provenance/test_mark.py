@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from understudy.errors import FileError, FormatError
+from understudy.provenance.ingredients import source
 from understudy.provenance.mark import MarkDetails, sign
 from understudy.provenance.verify import verify
 
@@ -124,6 +125,15 @@ def test_altered_and_broken_plates_are_recorded_and_do_not_stop_signing(
         assert verdict.integrity == "intact"
         state = verdict.record["sources"][0]["manifest"]
         assert state == ("carried" if name == "altered" else "unreadable")
+
+
+def test_plate_looked_at_once_serves_many_frames(clips: Path, tmp_path: Path) -> None:
+    plate = source(clips / "plate.mp4", role="plate")
+    for index in range(3):
+        path = tmp_path / f"{index}.png"
+        cv2.imwrite(str(path), np.full((8, 8, 3), index, np.uint8))
+        sign(path, details=DETAILS, plate=plate)
+        assert verify(path).record["sources"] == [plate.record()]
 
 
 def test_signing_twice_keeps_the_first_mark(clips: Path, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """Verdicts: intact, altered, absent; known, unknown. One byte is enough."""
 
+import datetime
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import c2pa
 import cv2
 import numpy as np
 import pytest
@@ -12,11 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.errors import FileError, FormatError, ProvenanceError
+from understudy.provenance import keys
 from understudy.provenance.keys import install_identity, root_pem, trust_dir
 from understudy.provenance.mark import MarkDetails, sign
 from understudy.provenance.verify import Integrity, SignerStatus, Verdict, verify
 
 DETAILS = MarkDetails(consent="consent: not recorded")
+CREATED = {
+    "action": "c2pa.created",
+    "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture",
+}
 NAMES = ["film.mp4", "film.mov", "film.mkv", "frame.png", "frame.jpg", "frame.tif", "frame.webp"]
 
 
@@ -154,6 +163,47 @@ def test_sidecar_named_as_other_tools_do(signed: Path, tmp_path: Path) -> None:
     assert verify(tmp_path / "film.avi").integrity == "absent"
 
 
+def test_gif_is_checked_too(signed: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.gif"
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "rgb8"
+        pixels = np.zeros((24, 32, 3), np.uint8)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    sign(film, details=DETAILS)
+    assert verify(film).integrity == "intact"
+    data = film.read_bytes()
+    for position in range(len(data) - 40, len(data)):  # the picture stands at the end
+        assert verdict_on("film.gif", flipped(data, position, 2), None).integrity == "altered"
+
+
+def test_manifest_on_the_network_is_not_fetched(clips: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    identity = install_identity()
+    info = c2pa.C2paSignerInfo(identity.algorithm, identity.chain_pem, identity.key_pem, None)
+    definition = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [CREATED]}}]}
+    with c2pa.Builder(definition) as builder, c2pa.Signer.from_info(info) as signer:
+        builder.set_no_embed()
+        builder.set_remote_url("https://manifests.invalid/film.c2pa")
+        with (clips / "film.mp4").open("rb") as read, film.open("w+b") as written:
+            builder.sign(signer, "video/mp4", read, written)
+    verdict = verify(film)
+    assert verdict.integrity == "absent"
+    assert verdict.reasons == ("understudy.manifest.remote",)
+    out = tmp_path / "out.mp4"
+    sign(clips / "film.mp4", out, details=DETAILS, plate=film)
+    assert verify(out).record["sources"][0]["manifest"] == "remote"
+
+
+def test_words_of_a_stranger_can_not_steer_the_terminal(clips: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    sign(clips / "film.mp4", film, details=MarkDetails(consent="yes\x1b[2J\nno" + "!" * 5000))
+    verdict = verify(film)
+    assert verdict.consent.startswith("yes\ufffd[2J\ufffdno!")
+    assert len(verdict.consent) < 400
+
+
 def test_own_key_becomes_known_through_the_trust_list(clips: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     sign(clips / "film.mp4", film, details=DETAILS)
@@ -166,6 +216,22 @@ def test_own_key_becomes_known_through_the_trust_list(clips: Path, tmp_path: Pat
     film.write_bytes(flipped(film.read_bytes(), -900, 3))
     altered = verify(film)
     assert (altered.integrity, altered.signer) == ("altered", "unknown")
+
+
+def test_expired_certificate_doubts_the_signer_not_the_film(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_LIFETIME", datetime.timedelta(seconds=5))
+    film = tmp_path / "film.mp4"
+    identity = install_identity()
+    made = time.monotonic()
+    sign(clips / "film.mp4", film, details=DETAILS, identity=identity)
+    trust_dir().mkdir(parents=True)
+    (trust_dir() / "us.pem").write_bytes(root_pem(identity))
+    time.sleep(max(0.0, 6.0 - (time.monotonic() - made)))
+    verdict = verify(film)
+    assert (verdict.integrity, verdict.signer) == ("intact", "unknown")
+    assert "signingCredential.expired" in verdict.reasons
 
 
 def test_trust_in_another_root_is_no_trust_in_this_one(
@@ -191,6 +257,9 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         verify(tmp_path / "gone.mp4")
     with pytest.raises(FileError, match="folder"):
         verify(tmp_path)
+    (tmp_path / "film.mkv.c2pa").write_bytes(b"any")
+    with pytest.raises(FormatError, match=r"stands beside \(film\.mkv\)"):
+        verify(tmp_path / "film.mkv.c2pa")
     for name, data in (
         ("empty.mp4", b""),
         ("text.mp4", b"Call me Ishmael."),

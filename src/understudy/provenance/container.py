@@ -14,11 +14,18 @@ _TS_PACKET = 188
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A kind of file: its name for people, its media type, whether it can hold a manifest."""
+    """A kind of file: its name for people, its media type, whether we put a manifest into it.
+
+    `may_hold` says whether others do.
+    """
 
     name: str
     media_type: str
     embeds: bool
+    may_hold: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "may_hold", self.may_hold or self.embeds)
 
 
 _MP4 = Container("MP4", "video/mp4", embeds=True)
@@ -28,7 +35,7 @@ _TS = Container("MPEG-TS", "video/mp2t", embeds=False)
 _RIFF = {
     b"WEBP": Container("WebP", "image/webp", embeds=True),
     # Files past 1 GB are split into segments, which an embedded manifest does not survive.
-    b"AVI ": Container("AVI", "video/x-msvideo", embeds=False),
+    b"AVI ": Container("AVI", "video/x-msvideo", embeds=False, may_hold=True),
 }
 _STARTS: tuple[tuple[bytes, Container], ...] = (
     (b"\x89PNG\r\n\x1a\n", Container("PNG", "image/png", embeds=True)),
@@ -72,8 +79,9 @@ def container_of(path: Path) -> Container:
 
 
 def _head(path: Path) -> bytes:
-    if path.is_dir():
-        raise FileError(path, expected="a file", found="a folder", remedy="Name a file.")
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a device"
+        raise FileError(path, expected="a file", found=found, remedy="Name a file.")
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)

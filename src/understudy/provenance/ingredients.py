@@ -7,7 +7,6 @@ Knows nothing of the deliverable.
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,13 @@ import c2pa
 
 from understudy.errors import FileError, FormatError, from_os_error
 from understudy.files import read_bytes, sha256_file
-from understudy.provenance.container import container_of, sidecar_path
-from understudy.provenance.offline import Tap, context
+from understudy.provenance.container import Container, container_of, sidecar_path
+from understudy.provenance.offline import (
+    BrokenManifestError,
+    NoManifestError,
+    RemoteManifestError,
+    read_manifest,
+)
 
 MANIFEST_LIMIT = 256 << 20
 _OPAQUE = "application/octet-stream"
@@ -28,13 +32,14 @@ _OPAQUE = "application/octet-stream"
 class Source:
     """One clip, picture or folder of frames, and the manifest it brings along, if any.
 
-    `manifest` is "none", "carried" or "unreadable" (there is one, but it can't be taken over).
+    `manifest` is "none", "carried", "remote" (it lies on the network, where nobody goes) or
+    "unreadable" (it, or the clip, can't be taken apart); only "carried" ones are taken over.
     """
 
     role: str
     path: Path
     sha256: str
-    media_type: str
+    container: Container | None
     manifest: str
     sidecar: bytes | None = None
     validated: Mapping[str, Any] | None = None  # the library's JSON about the sidecar's manifest
@@ -50,9 +55,9 @@ def source(path: Path, *, role: str) -> Source:
     Raises:
         FileError: it can't be read.
     """
-    media_type = _media_type(path)
-    manifest, sidecar, validated = _inbound(path, media_type)
-    return Source(role, path, content_sha256(path), media_type, manifest, sidecar, validated)
+    container = _container(path)
+    inbound = _inbound(path, container)
+    return Source(role, path, content_sha256(path), container, *inbound)
 
 
 def earlier_version(path: Path) -> Source | None:
@@ -61,55 +66,48 @@ def earlier_version(path: Path) -> Source | None:
     Raises:
         FileError: it can't be read.
     """
-    media_type = _media_type(path)
-    manifest, sidecar, validated = _inbound(path, media_type)
+    container = _container(path)
+    manifest, sidecar, validated = _inbound(path, container)
     stale = validated is not None and validated.get("validation_state") == "Invalid"
     if manifest == "none" or stale:  # stale: made for other content that had the same name
         return None
     digest = content_sha256(path)
-    return Source("earlier version", path, digest, media_type, manifest, sidecar, validated)
+    return Source("earlier version", path, digest, container, manifest, sidecar, validated)
 
 
-def _media_type(path: Path) -> str:
+def _container(path: Path) -> Container | None:
     if path.is_dir():
-        return _OPAQUE
+        return None
     try:
-        return container_of(path).media_type
+        return container_of(path)
     except FormatError:  # a source of a kind we don't know is still a source
-        return _OPAQUE
+        return None
 
 
-def _inbound(path: Path, media_type: str) -> tuple[str, bytes | None, dict[str, Any] | None]:
+def _inbound(
+    path: Path, container: Container | None
+) -> tuple[str, bytes | None, dict[str, Any] | None]:
     """State of the manifest a clip came with; its sidecar and what the library says of that."""
-    if media_type == _OPAQUE:
+    if container is None:
         return "none", None, None
-    embedded = _read(path, media_type, None)
-    if embedded is not None:
-        return ("carried" if embedded else "unreadable"), None, None
+    if container.may_hold:
+        try:
+            read_manifest(path, container)
+            return "carried", None, None
+        except RemoteManifestError:
+            return "remote", None, None
+        except BrokenManifestError:
+            return "unreadable", None, None
+        except NoManifestError:
+            pass  # it may lie beside the clip
     beside = sidecar_path(path)
     if not beside.is_file():
         return "none", None, None
     sidecar = read_bytes(beside, limit=MANIFEST_LIMIT)
-    validated = _read(path, media_type, sidecar) if sidecar else None
-    return ("carried", sidecar, validated) if validated else ("unreadable", None, None)
-
-
-def _read(path: Path, media_type: str, manifest: bytes | None) -> dict[str, Any] | None:
-    """The library's JSON about a manifest; empty if it is unreadable, None if there is none."""
     try:
-        with path.open("rb") as file, context() as offline:
-            tap = Tap(file)
-            try:
-                with c2pa.Reader(media_type, tap, manifest, context=offline) as reader:
-                    return dict(json.loads(reader.json()))
-            except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
-                return None
-            except c2pa.C2paError:
-                if tap.failure is not None:
-                    raise tap.failure from None
-                return {}
-    except OSError as error:
-        raise from_os_error(error, path, doing="read") from error
+        return "carried", sidecar, read_manifest(path, container, sidecar=sidecar)
+    except (BrokenManifestError, NoManifestError):
+        return "unreadable", None, None
 
 
 def content_sha256(path: Path) -> str:
@@ -151,18 +149,18 @@ def _add(builder: c2pa.Builder, item: Source, *, relationship: str) -> None:
         "relationship": relationship,
         "instance_id": ingredient_id(item),
     }
-    if item.manifest == "unreadable" or item.media_type == _OPAQUE:
-        builder.add_ingredient(ingredient, _OPAQUE, io.BytesIO(item.sha256.encode()))
-        return
     if item.sidecar is not None and item.validated is not None:
         identifier = f"{item.role.replace(' ', '-')}.c2pa"
         builder.add_resource(identifier, io.BytesIO(item.sidecar))
         ingredient["manifest_data"] = {"format": "application/c2pa", "identifier": identifier}
         ingredient["active_manifest"] = item.validated["active_manifest"]
         ingredient["validation_results"] = item.validated["validation_results"]
+    if item.manifest == "unreadable" or item.container is None:
+        builder.add_ingredient(ingredient, _OPAQUE, io.BytesIO(item.sha256.encode()))
+        return
     try:
         with item.path.open("rb") as file:
-            builder.add_ingredient(ingredient, item.media_type, file)
+            builder.add_ingredient(ingredient, item.container.media_type, file)
     except OSError as error:
         raise from_os_error(error, item.path, doing="read") from error
 

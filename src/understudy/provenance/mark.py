@@ -64,14 +64,15 @@ def sign(
     out: Path | None = None,
     *,
     details: MarkDetails,
-    plate: Path | None = None,
-    sources: Sequence[Path] = (),
+    plate: Path | Source | None = None,
+    sources: Sequence[Path | Source] = (),
     identity: Identity | None = None,
 ) -> Mark:
     """Sign `path` in place, or to `out`; sign last, after sound was added.
 
     `plate` becomes the parent ingredient and `sources` (the clips of the new face) inputs; clips
-    or folders of frames. Manifests they came with are carried over. If `path` has a manifest of
+    or folders of frames; looked at beforehand (`source`) if many files share them. Manifests they
+    came with are carried over. If `path` has a manifest of
     its own already, that one is the parent, so that no mark is ever lost. Without `identity` the
     installation's own key signs.
 
@@ -99,14 +100,18 @@ def sign(
 
 
 def _material(
-    path: Path, plate: Path | None, sources: Sequence[Path]
+    path: Path, plate: Path | Source | None, sources: Sequence[Path | Source]
 ) -> tuple[Source | None, list[Source]]:
-    inputs = [source(each, role=f"src {i}") for i, each in enumerate(sources, start=1)]
-    original = source(plate, role="plate") if plate is not None else None
+    inputs = [_looked_at(each, role=f"src {i}") for i, each in enumerate(sources, start=1)]
+    original = None if plate is None else _looked_at(plate, role="plate")
     before = earlier_version(path)
     if before is None:
         return original, inputs
     return before, ([] if original is None else [original]) + inputs
+
+
+def _looked_at(item: Path | Source, *, role: str) -> Source:
+    return item if isinstance(item, Source) else source(item, role=role)
 
 
 def _definition(

@@ -1,14 +1,19 @@
 """The one way this room opens the C2PA library: without network, thumbnails or others' trust.
 
-Trust anchors in, a library context out; also the streams it reads and writes through. Knows
-nothing of what is signed or why.
+Trust anchors in, a library context out; also the streams it reads and writes through, and what it
+finds in a file, its errors sorted into three. Knows nothing of what is signed or why.
 """
 
 import io
+import json
 from collections.abc import Callable
-from typing import IO, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import c2pa
+
+from understudy.errors import from_os_error
+from understudy.provenance.container import Container
 
 T = TypeVar("T")
 
@@ -88,3 +93,43 @@ class Unwritten(Tap):
 
     def flush(self) -> None:
         return
+
+
+class NoManifestError(Exception):
+    """The file holds no manifest."""
+
+
+class RemoteManifestError(Exception):
+    """The file says only where on the network its manifest lies; nobody goes there."""
+
+
+class BrokenManifestError(Exception):
+    """The file, or its manifest, can't be taken apart."""
+
+
+def read_manifest(
+    path: Path, container: Container, *, sidecar: bytes | None = None, anchors_pem: str = ""
+) -> dict[str, Any]:
+    """What the library finds in a file (or in its `sidecar`) and how it validates, as its JSON.
+
+    Raises:
+        FileError: the file can't be read.
+        NoManifestError, RemoteManifestError, BrokenManifestError: as they say.
+    """
+    try:
+        with path.open("rb") as file, context(anchors_pem) as offline:
+            tap = Tap(file)
+            try:
+                with c2pa.Reader(container.media_type, tap, sidecar, context=offline) as reader:
+                    return dict(json.loads(reader.json()))
+            except c2pa.C2paError.ManifestNotFound as error:
+                raise NoManifestError from error
+            except c2pa.C2paError as error:
+                if tap.failure is not None:
+                    raise tap.failure from error
+                text = " ".join(str(error).split())
+                if text.startswith("Remote"):
+                    raise RemoteManifestError(text) from error
+                raise BrokenManifestError(text[:120] or type(error).__name__) from error
+    except OSError as error:
+        raise from_os_error(error, path, doing="read") from error

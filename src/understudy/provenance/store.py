@@ -20,10 +20,15 @@ from understudy.errors import from_os_error
 _CHUNK = 4 << 20
 _OVERLAP = 64
 _LIMIT = 256 << 20
-_TAIL = rb"\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
+_TAIL = b"\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
 _BMFF_ID = b"\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81"
-_STORE = re.compile(rb"(?s).{4}jumb.{4}jumdc2pa" + _TAIL)
-_REMAINS = re.compile(rb"c2(?:pa|ma|um|as|cl|cs)" + _TAIL + rb"|" + re.escape(_BMFF_ID))
+_STORE = b"jumdc2pa" + _TAIL
+_STORE_OFFSET = 12  # of this from the start of the store: two sizes and a box name
+_REMAINS = (
+    *(name + _TAIL for name in (b"c2pa", b"c2ma", b"c2um", b"c2as", b"c2cl", b"c2cs")),
+    _BMFF_ID,
+)
+_GIF_MARK = b"C2PA_GIF"  # a GIF cuts the store into pieces of 255 bytes
 _BMFF_HEAD = re.compile(rb"(?s)uuid" + re.escape(_BMFF_ID) + rb"(.{4})[a-z]+\x00(.{8})$")
 _JPEG_HEAD = re.compile(rb"(?s)\xff\xeb(..)(..)..(.{4})$")
 _JPEG_OVERHEAD = 10  # of a segment: its size, mark, instance and number
@@ -57,7 +62,9 @@ def has_remains(path: Path) -> bool:
     Raises:
         FileError: it can't be read.
     """
-    return _search(path, _REMAINS) is not None
+    if _search(path, _TAIL, _BMFF_ID) is None:  # the quick look decides for nearly every film
+        return False
+    return _search(path, *_REMAINS) is not None
 
 
 def find_store(path: Path) -> Store | None:
@@ -66,9 +73,10 @@ def find_store(path: Path) -> Store | None:
     Raises:
         FileError: it can't be read.
     """
-    start = _search(path, _STORE)
-    if start is None:
+    found = _search(path, _STORE)
+    if found is None or found < _STORE_OFFSET:
         return None
+    start = found - _STORE_OFFSET
     try:
         with path.open("rb") as file:
             file.seek(max(0, start - _OVERLAP))
@@ -84,7 +92,9 @@ def find_store(path: Path) -> Store | None:
 
 
 def _is_cut(file: IO[bytes], before: bytes, start: int, size: int) -> bool:
-    """Whether a JPEG holds the store in several segments, with headers in between."""
+    """Whether a GIF or a JPEG holds the store in several pieces, with headers in between."""
+    if _GIF_MARK in before:
+        return True
     head = _JPEG_HEAD.search(before)
     here = int.from_bytes(head[1], "big") - _JPEG_OVERHEAD if head else size
     if size <= here:
@@ -111,15 +121,16 @@ def _is_framed(file: IO[bytes], before: bytes, data: bytes) -> bool:
     return True
 
 
-def _search(path: Path, pattern: re.Pattern[bytes]) -> int | None:
+def _search(path: Path, *needles: bytes) -> int | None:
+    """Where the first chunk with one of `needles` has it."""
     position, kept = 0, b""
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 window = kept + chunk
-                found = pattern.search(window)
-                if found:
-                    return position - len(kept) + found.start()
+                hits = [hit for hit in map(window.find, needles) if hit >= 0]
+                if hits:
+                    return position - len(kept) + min(hits)
                 position += len(chunk)
                 kept = window[-_OVERLAP:]
     except OSError as error:

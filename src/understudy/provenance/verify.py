@@ -5,24 +5,27 @@ whose manifest is broken is altered, not unmarked. Judges integrity and identity
 the manifest tells is true, it can't know.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import c2pa
-
-from understudy.errors import FormatError, from_os_error
+from understudy.errors import FormatError
 from understudy.files import read_bytes
 from understudy.provenance.container import Container, container_of, sidecar_path
 from understudy.provenance.ingredients import MANIFEST_LIMIT
 from understudy.provenance.keys import trusted_roots
 from understudy.provenance.mark import ASSERTION
-from understudy.provenance.offline import Tap, context
+from understudy.provenance.offline import (
+    BrokenManifestError,
+    NoManifestError,
+    RemoteManifestError,
+    read_manifest,
+)
 from understudy.provenance.store import blemish, find_store, has_remains
 
+_SHOWN = 300  # characters of what a manifest tells
 _TRUSTED = "signingCredential.trusted"
 _SIGNED = "claimSignature.validated"
 _BOUND = {
@@ -91,8 +94,16 @@ class Verdict:
             return "absent: the file carries no provenance"
         if self.integrity is Integrity.ALTERED:
             return f"altered: not as it was signed ({self.reasons[0]}); signer {self.signer}"
-        who = f" ({self.issuer})" if self.issuer else ""
-        return f"intact: as it was signed; signer {self.signer}{who}"
+        return f"intact: as it was signed; signer {self.signer}{self._called()}"
+
+    def _called(self) -> str:
+        if not self.issuer:
+            return ""
+        return (
+            f" ({self.issuer})"
+            if self.signer is SignerStatus.KNOWN
+            else (f", calls itself {self.issuer}")
+        )
 
 
 def verify(path: Path | str) -> Verdict:
@@ -106,6 +117,13 @@ def verify(path: Path | str) -> Verdict:
         ProvenanceError: the user's trust list is damaged.
     """
     path = Path(path)
+    if path.suffix.lower() == ".c2pa":
+        raise FormatError(
+            path,
+            expected="a picture or a video",
+            found="the manifest of one",
+            remedy=f"Name the file it stands beside ({path.stem}).",
+        )
     anchors = trusted_roots()
     try:
         container = container_of(path)
@@ -113,7 +131,7 @@ def verify(path: Path | str) -> Verdict:
         if has_remains(path) or sidecar_path(path).is_file():
             return _altered("understudy.container.unknown")
         raise
-    verdict = _embedded(path, container, anchors) if container.embeds else None
+    verdict = _embedded(path, container, anchors) if container.may_hold else None
     if verdict is None:
         verdict = _beside(path, container, anchors)
     return verdict or Verdict(Integrity.ABSENT)
@@ -121,18 +139,18 @@ def verify(path: Path | str) -> Verdict:
 
 def _embedded(path: Path, container: Container, anchors: str) -> Verdict | None:
     try:
-        manifest = _read(path, container, None, anchors)
-    except c2pa.C2paError.ManifestNotFound:
+        manifest = read_manifest(path, container, anchors_pem=anchors)
+    except NoManifestError:
         return _altered("understudy.manifest.remains") if has_remains(path) else None
-    except c2pa.C2paError.RemoteManifest:
+    except RemoteManifestError:
         return Verdict(Integrity.ABSENT, reasons=("understudy.manifest.remote",))
-    except c2pa.C2paError as error:
+    except BrokenManifestError as error:
         if has_remains(path):
-            return _altered(f"understudy.manifest.unreadable: {_one_line(error)}")
+            return _altered(f"understudy.manifest.unreadable: {error}")
         raise FormatError(
             path,
             expected=f"a whole {container.name} file",
-            found=f"a damaged one ({_one_line(error)})",
+            found=f"a damaged one ({error})",
             remedy="Check that it plays and was copied completely.",
         ) from error
     store = find_store(path)
@@ -147,9 +165,9 @@ def _beside(path: Path, container: Container, anchors: str) -> Verdict | None:
     if not data:
         return _altered("understudy.sidecar.empty", place="sidecar")
     try:
-        manifest = _read(path, container, data, anchors)
-    except c2pa.C2paError as error:
-        return _altered(f"understudy.sidecar.unreadable: {_one_line(error)}", place="sidecar")
+        manifest = read_manifest(path, container, sidecar=data, anchors_pem=anchors)
+    except (BrokenManifestError, NoManifestError) as error:
+        return _altered(f"understudy.sidecar.unreadable: {error}", place="sidecar")
     store = find_store(sidecar)
     return _judge(manifest, blemish(store) if store else "boxes", place="sidecar")
 
@@ -160,25 +178,11 @@ def _sidecar_of(path: Path, container: Container) -> Path | None:
     if ours.is_file() or container.embeds:
         return ours if ours.is_file() else None
     theirs = path.with_suffix(".c2pa")
+    if not theirs.is_file():
+        return None
     # "film.c2pa" beside "film.mkv" and "film.avi" may belong to either: no ground for a verdict.
-    same_stem = [each for each in path.parent.iterdir() if each.stem == path.stem]
-    return theirs if theirs.is_file() and len(same_stem) == 2 else None
-
-
-def _read(path: Path, container: Container, sidecar: bytes | None, anchors: str) -> dict[str, Any]:
-    """The library's JSON about a manifest and its validation."""
-    try:
-        with path.open("rb") as file, context(anchors) as offline:
-            tap = Tap(file)
-            try:
-                with c2pa.Reader(container.media_type, tap, sidecar, context=offline) as reader:
-                    return dict(json.loads(reader.json()))
-            except c2pa.C2paError:
-                if tap.failure is not None:
-                    raise tap.failure from None
-                raise
-    except OSError as error:
-        raise from_os_error(error, path, doing="read") from error
+    others = [each for each in path.parent.iterdir() if each.stem == path.stem]
+    return theirs if set(others) == {path, theirs} else None
 
 
 def _judge(manifest: Mapping[str, Any], complaint: str, *, place: str) -> Verdict:
@@ -201,25 +205,29 @@ def _judge(manifest: Mapping[str, Any], complaint: str, *, place: str) -> Verdic
         SignerStatus.KNOWN if known and not altering else SignerStatus.UNKNOWN,
         reasons=tuple(dict.fromkeys(altering + [code for code in bad if code not in altering])),
         place=place,
-        issuer=str((told.get("signature_info") or {}).get("issuer", "")),
-        tool=_tool(told),
-        actions=tuple(_actions(told)),
-        ingredients=tuple(_ingredients(told)),
-        consent=str(record.get("consent", "")),
+        issuer=_printable((told.get("signature_info") or {}).get("issuer", "")),
+        tool=_printable(_tool(told)),
+        actions=tuple(map(_printable, _actions(told))),
+        ingredients=tuple(map(_printable, _ingredients(told))),
+        consent=_printable(record.get("consent", "")),
         record=record,
     )
 
 
 def _altered(reason: str, *, place: str = "file") -> Verdict:
-    return Verdict(Integrity.ALTERED, reasons=(reason,), place=place)
+    return Verdict(Integrity.ALTERED, reasons=(_printable(reason),), place=place)
 
 
 def _codes(entries: Iterable[Mapping[str, Any]] | None) -> list[str]:
     return [str(entry.get("code", "")) for entry in entries or ()]
 
 
-def _one_line(error: c2pa.C2paError) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def _printable(text: object) -> str:
+    """A stranger's words without line breaks and terminal codes, and not without end."""
+    shown = "".join(
+        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(text)
+    )
+    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
 
 
 def _assertions(told: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
