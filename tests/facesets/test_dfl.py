@@ -423,3 +423,27 @@ def test_loaded_metadata_is_written_by_our_own_emitter(tmp_path: Path) -> None:
     write_face(path, read_face(path))
     payload = read_header(io.BytesIO(path.read_bytes()), path).payload
     assert payload == safe_pickle.dumps(safe_pickle.loads(payload, source=path))
+
+
+def test_changed_bytes_are_an_error_or_another_face(shared: Path, tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.jpg", np.random.default_rng(0)
+    for name in ("aligned/00004_0.jpg", "special/protocol2_0.jpg", "special/protocol5_0.jpg"):
+        whole = (shared / "golden/files" / name).read_bytes()
+        outcomes = set()
+        for _ in range(150):
+            data = bytearray(whole)
+            at = int(rng.integers(6000))
+            data[at : at + int(rng.integers(3))] = rng.bytes(int(rng.integers(3)))
+            path.write_bytes(data)
+            try:
+                outcomes.add(read_face(path).image.ndim)
+            except FormatError:
+                outcomes.add(0)
+        assert outcomes == {0, 3}
+
+
+def test_a_face_travels_to_other_processes(shared: Path) -> None:
+    face = read_face(shared / "golden/files/aligned/00004_0.jpg")
+    copy = pickle.loads(pickle.dumps(face))  # noqa: S301
+    assert_same_face(copy, face)
+    np.testing.assert_array_equal(copy.image, face.image)
