@@ -208,6 +208,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
             found=found,
             remedy="Convert it first.",
         )
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # later frames may claim another size
     stream.thread_type = "AUTO"
     return stream
 
@@ -295,7 +296,7 @@ def audio_tracks(container: InputContainer) -> list[AudioTrack]:
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.layout.nb_channels,
             layout=stream.codec_context.layout.name,
-            language=stream.language,
+            language=stream.language if stream.language != "und" else None,
             start=(stream.start_time or 0) * (stream.time_base or Fraction(1)),
         )
         for stream in container.streams.audio
