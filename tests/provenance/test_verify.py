@@ -174,7 +174,9 @@ def test_gif_is_checked_too(signed: Path, tmp_path: Path) -> None:
     sign(film, details=DETAILS)
     assert verify(film).integrity == "intact"
     data = film.read_bytes()
-    for position in range(len(data) - 40, len(data)):  # the picture stands at the end
+    padding = data.index(b"\x63pad") + 100
+    picture = range(len(data) - 40, len(data))
+    for position in [*picture, *range(padding, padding + 900, 30)]:
         assert verdict_on("film.gif", flipped(data, position, 2), None).integrity == "altered"
 
 

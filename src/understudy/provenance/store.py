@@ -81,6 +81,8 @@ def find_store(path: Path) -> Store | None:
         with path.open("rb") as file:
             file.seek(max(0, start - _OVERLAP))
             before = file.read(min(start, _OVERLAP))
+            if _GIF_MARK in before:
+                return _joined(file, start)
             size = int.from_bytes(file.read(4), "big")
             if _is_cut(file, before, start, size):
                 return None
@@ -91,10 +93,19 @@ def find_store(path: Path) -> Store | None:
         raise from_os_error(error, path, doing="read") from error
 
 
+def _joined(file: IO[bytes], start: int) -> Store:
+    """The store of a GIF, whose first piece begins at `start`, a byte with its length before it."""
+    file.seek(start - 1)
+    pieces, total = [], 0
+    while (length := file.read(1)) and length[0] and total < _LIMIT:
+        pieces.append(file.read(length[0]))
+        total += len(pieces[-1])
+    data = b"".join(pieces)
+    return Store(data, framed=len(data) == int.from_bytes(data[:4], "big"))
+
+
 def _is_cut(file: IO[bytes], before: bytes, start: int, size: int) -> bool:
-    """Whether a GIF or a JPEG holds the store in several pieces, with headers in between."""
-    if _GIF_MARK in before:
-        return True
+    """Whether a JPEG holds the store in several segments, with headers in between."""
     head = _JPEG_HEAD.search(before)
     here = int.from_bytes(head[1], "big") - _JPEG_OVERHEAD if head else size
     if size <= here:
