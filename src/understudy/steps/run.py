@@ -98,7 +98,10 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
 
 
 def _check(options: RunOptions) -> None:
+    """Whatever would stop the last step is told before the first."""
     from understudy.media.video import probe
+    from understudy.provenance.consent import marking_enabled
+    from understudy.provenance.keys import install_identity
 
     for clip in (*options.src, options.dst):
         probe(clip)
@@ -113,6 +116,8 @@ def _check(options: RunOptions) -> None:
         raise FileError(
             options.out, expected="a file name", found="a folder", remedy="Name a file."
         )
+    if marking_enabled(options.workspace):
+        install_identity()
     folder = make_dir(options.out.absolute().parent)
     probe_file = folder / f".{options.out.stem[:40]}.write-test"
     try:

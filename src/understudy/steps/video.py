@@ -114,11 +114,13 @@ def _deliver(
 def _sign(partial: Path, out: Path, workspace: Workspace, plate: tuple[Path, ...], job: Job) -> str:
     """Moves the video to `out`, signed unless the workspace says otherwise."""
     from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
+    from understudy.provenance.container import sidecar_path
     from understudy.provenance.mark import MarkDetails, sign
 
     if not marking_enabled(workspace.root):
         with replacing(out) as last:
             partial.replace(last)
+        sidecar_path(out).unlink(missing_ok=True)  # it spoke of the film that lay here before
         return "provenance: off by the workspace's setting"
     session = read_json(workspace.root / "merge.json")
     details = MarkDetails(
