@@ -106,13 +106,7 @@ def encode_video(
         FileError, FormatError: `audio_from` can't be read or is no clip.
         StorageError: the disk is full or the folder can't be written.
     """
-    if out.suffix.lower() not in CONTAINERS:
-        raise OptionError(
-            out,
-            expected="a name ending in " + ", ".join(CONTAINERS),
-            found=repr(out.suffix),
-            remedy="Change the ending.",
-        )
+    _check_ending(out)
     settings = _Settings(
         timing=timing if isinstance(timing, Timing) else None,
         rate=timing.rate if isinstance(timing, Timing) else timing,
@@ -123,35 +117,17 @@ def encode_video(
         bit_depth=bit_depth,
         chroma=chroma,
     )
-    pictures = iter(frames)
-    first = next(pictures, None)
-    if first is None:
-        raise MaterialError(
-            out,
-            expected="at least one picture",
-            found="none",
-            remedy="Make the frames first.",
-        )
+    first, pictures = _first_of(frames, out)
     with contextlib.ExitStack() as stack:
-        source = None if audio_from is None else stack.enter_context(open_clip(audio_from))
-        if audio_from is not None and audio_start is None:
-            audio_start = first_moment(audio_from)
         temporary = stack.enter_context(replacing(out))
         with _output(temporary, out) as output:
             track = _PictureTrack(output, settings, first.shape[:2], out)
             sound = None
-            if source is not None and audio_from is not None:
-                sound = AudioCarrier(source, output, audio_from, start=audio_start or Fraction(0))
-            for picture in itertools.chain((first,), pictures):
-                for packet in track.encode(picture):
-                    if sound is not None:
-                        sound.advance(track.moment(packet))
-                    output.mux(packet)
-                if on_frame is not None:
-                    on_frame(track.count)
-            output.mux(track.finish())
-            if sound is not None:
-                sound.advance(None)
+            if audio_from is not None:
+                start = first_moment(audio_from) if audio_start is None else audio_start
+                source = stack.enter_context(open_clip(audio_from))
+                sound = AudioCarrier(source, output, audio_from, start=start)
+            _write_all(pictures, track, sound, output, on_frame)
         _verify(temporary, out, frames=track.count)
     return EncodedVideo(
         path=out,
@@ -195,6 +171,51 @@ def _output(path: Path, out: Path) -> Iterator[OutputContainer]:
             found=error.strerror or "a refusal",
             remedy="Write .mkv, which takes nearly everything, or leave the sound out.",
         ) from error
+
+
+def _check_ending(out: Path) -> None:
+    if out.suffix.lower() not in CONTAINERS:
+        raise OptionError(
+            out,
+            expected="a name ending in " + ", ".join(CONTAINERS),
+            found=repr(out.suffix),
+            remedy="Change the ending.",
+        )
+
+
+def _first_of(
+    frames: Iterable[Pixels | Image], out: Path
+) -> tuple[Pixels | Image, Iterable[Pixels | Image]]:
+    """The first picture, for its size, and all of them."""
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise MaterialError(
+            out,
+            expected="at least one picture",
+            found="none",
+            remedy="Make the frames first.",
+        )
+    return first, itertools.chain((first,), pictures)
+
+
+def _write_all(
+    pictures: Iterable[Pixels | Image],
+    track: "_PictureTrack",
+    sound: AudioCarrier | None,
+    output: OutputContainer,
+    on_frame: Callable[[int], None] | None,
+) -> None:
+    for picture in pictures:
+        for packet in track.encode(picture):
+            if sound is not None:
+                sound.advance(track.moment(packet))
+            output.mux(packet)
+        if on_frame is not None:
+            on_frame(track.count)
+    output.mux(track.finish())
+    if sound is not None:
+        sound.advance(None)
 
 
 class _PictureTrack:

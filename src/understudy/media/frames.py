@@ -162,21 +162,17 @@ def extract_frames(
     work with every file whole, to be taken up by the next call.
 
     Raises:
-        FileError, FormatError, MaterialError: the clip can't be read, is no video, has no frame.
-        FormatError: the folder holds frames of another clip.
+        FileError, FormatError, MaterialError: the clip can't be read, is no video, has no frame;
+            or the folder holds frames of another clip.
         StorageError: the disk is full or the folder can't be written.
     """
     info = probe(source)
     make_dir(folder)
-    total = _expected_count(info)
-    digits = max(5, len(str(first_number + (total or 0) * 101 // 100)))
+    digits = _digits(info, first_number)
     notices: list[str] = []
     with open_clip(source) as container:
         stream = video_stream(container, source)
-        hints = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        time_base = stream.time_base or Fraction(1, 1000)
-        clock = Clock(stream)
-        times: list[Fraction] = []
+        clock, times = Clock(stream), list[Fraction]()
         frames = raw_frames(container, stream, source, on_damage=notices.append)
         with _Writer(workers, jpeg_quality) as writer:
             for number, frame in enumerate(frames, first_number):
@@ -186,11 +182,10 @@ def extract_frames(
                     on_frame(len(times), info.frame_count)
     if not times:
         raise no_frames(source)
-    if info.frame_count is not None and info.frame_count > len(times):
+    if (info.frame_count or 0) > len(times):
         notices.append(f"{source}: {info.frame_count} frames announced, {len(times)} there")
-    if on_notice is not None:
-        for notice in notices:
-            on_notice(notice)
+    for notice in notices:
+        (on_notice or _unheard)(notice)
     manifest = FrameManifest(
         source=source.name,
         source_sha256=sha256_file(source),
@@ -203,7 +198,7 @@ def extract_frames(
         rotation_deg=info.rotation_deg,
         sample_aspect=info.sample_aspect,
         audio_tracks=len(info.audio),
-        timing=fit_timing(times, time_base=time_base, hints=hints),
+        timing=fit_timing(times, time_base=clock.base, hints=clock.rates),
         first_number=first_number,
         notices=tuple(notices),
     )
@@ -268,7 +263,13 @@ def _check_same_clip(frame: VideoFrame, path: Path) -> None:
         )
 
 
-def _expected_count(info: VideoInfo) -> int | None:
-    if info.frame_count is not None:
-        return info.frame_count
-    return None if info.duration is None else int(info.duration * info.rate) + 1
+def _digits(info: VideoInfo, first_number: int) -> int:
+    """Digits that all names of a clip need, so that they sort as text."""
+    count = info.frame_count
+    if count is None:  # a little more than the length says, for it may be rounded
+        count = 0 if info.duration is None else int(info.duration * info.rate * 101 / 100) + 1
+    return max(5, len(str(first_number + count)))
+
+
+def _unheard(notice: str) -> None:
+    """Take a notice that no one asked for; the manifest keeps it."""

@@ -255,9 +255,14 @@ def raw_frames(
 
 
 class Clock:
-    """Moments of a track's frames in seconds; a frame without one follows its forerunner."""
+    """Moments of a track's frames in seconds; a frame without one follows its forerunner.
+
+    `base` is one tick of the track's clock, `rates` are the frame rates the file states.
+    """
 
     def __init__(self, stream: VideoStream) -> None:
+        self.base = stream.time_base or Fraction(1, 1000)
+        self.rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         self._stream = stream
         rate = stream.guessed_rate or stream.average_rate
         self._step = 1 / rate if rate else Fraction(1, 25)
