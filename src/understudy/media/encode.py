@@ -129,15 +129,7 @@ def encode_video(
                 sound = AudioCarrier(source, output, audio_from, start=start)
             _write_all(pictures, track, sound, output, on_frame)
         _verify(temporary, out, frames=track.count)
-    return EncodedVideo(
-        path=out,
-        frames=track.count,
-        height=track.yuv.height,
-        width=track.yuv.width,
-        rate=settings.rate,
-        sound=() if sound is None else tuple(sound.summary),
-        notices=(*track.notices, *(() if sound is None else sound.notices)),
-    )
+    return track.outcome(sound)
 
 
 def first_moment(path: Path) -> Fraction:
@@ -278,6 +270,17 @@ class _PictureTrack:
 
     def finish(self) -> list[PicturePacket]:
         return self._timed(self._stream.encode(None))
+
+    def outcome(self, sound: AudioCarrier | None) -> EncodedVideo:
+        return EncodedVideo(
+            path=self._out,
+            frames=self.count,
+            height=self.yuv.height,
+            width=self.yuv.width,
+            rate=self._settings.rate,
+            sound=() if sound is None else tuple(sound.summary),
+            notices=(*self.notices, *(() if sound is None else sound.notices)),
+        )
 
     def moment(self, packet: PicturePacket) -> Fraction:
         return (packet.dts or 0) * self._base
