@@ -13,9 +13,9 @@ import torch
 from understudy.errors import FileError, StateError
 from understudy.models import build
 from understudy.models.config import ModelConfig
+from understudy.training.backups import BACKUPS_KEPT
 from understudy.training.options import TrainOptions
 from understudy.training.state import (
-    BACKUPS_KEPT,
     ModelFolder,
     TrainState,
     create_model,

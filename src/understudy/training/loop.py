@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int64
 from torch import Tensor
 
 from understudy.errors import Cancelled, StateError
@@ -19,16 +18,16 @@ from understudy.job import Job
 from understudy.models import build
 from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import BatchSource, Side
-from understudy.training.health import Health, Unhealthy, likeness
+from understudy.training.health import Health, Unhealthy
 from understudy.training.options import TrainOptions
-from understudy.training.preview import ROWS_MAX, Viewer, preview_picture, write_preview
+from understudy.training.preview import write_preview
 from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import Batch, TrainStep
+from understudy.training.watch import Watch
 from understudy.types import FaceSample
 
 ROLLBACKS_MAX = 3  # in a row, without a good save between them
 _TELL_SECONDS = 0.2
-_MEASURED_MAX = 16  # faces of each side painted for a measure
 _MEAN_OVER = 100
 _KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
 
@@ -91,7 +90,8 @@ class Trainer:
         self.state = self._begin()
         self._step = TrainStep(self.state.model, options, device=self._device)
         self._take_over_optimizer()
-        self._viewer = Viewer(self.state.model, dtype=self._step.dtype)
+        src_side, dst_side = self._sides
+        self._watch = Watch(self.state.model, src_side, dst_side, dtype=self._step.dtype)
         self._health = Health()
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
@@ -229,18 +229,9 @@ class Trainer:
         """Measure the faces kept aside and write a preview picture."""
         self._tell()
         self._measure()
-        src, dst = (_spread(side.held_out, side.trained) for side in self._sides)
-        batch = self._source.unwarped(src, dst)
-        averaged = self._step.optimizer.averaged
-        view = self._viewer.view(batch.src.target, batch.dst.target, averaged=averaged)
-        state = self.state
-        minutes, seconds = divmod(int(state.seconds), 60)
-        title = f"{self._folder.path.name}   iteration {state.iteration}   {minutes}:{seconds:02d}"
-        for name, value in self._measures.items():
-            title += f"   {name} {value:.3f}" if "SSIM" in name else ""
-        picture = preview_picture(
-            batch.src.target, batch.dst.target, view, history=state.history, title=title
-        )
+        state, averaged = self.state, self._step.optimizer.averaged
+        name = self._folder.path.name
+        picture = self._watch.picture(self._source, averaged, state.history, title=name)
         # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
         keep = state.seconds >= _KEEP_EVERY * self._kept_at
         number = state.iteration if keep else None
@@ -252,25 +243,13 @@ class Trainer:
 
     def _measure(self) -> None:
         """SSIM and PSNR of the faces kept aside; raises if they collapsed."""
-        src, dst = (side.held_out[:_MEASURED_MAX] for side in self._sides)
-        count = min(len(src), len(dst))
-        if not count:
-            return
-        batch = self._source.unwarped(src[:count], dst[:count])
-        view = self._viewer.view(
-            batch.src.target, batch.dst.target, averaged=self._step.optimizer.averaged
-        )
         state = self.state
-        for name, made, side in (
-            ("src", view.src_src, batch.src),
-            ("dst", view.dst_dst, batch.dst),
-        ):
-            ssim, psnr = likeness(made, side.target, side.mask)
-            self._measures[f"{name} SSIM"], self._measures[f"{name} PSNR"] = ssim, psnr
-        for name, value in self._measures.items():
+        measures = self._watch.measure(self._source, self._step.optimizer.averaged)
+        self._measures.update(measures)
+        for name, value in measures.items():
             state.history.measure(state.iteration, name, value)
             self._job.metric(name, value, step=state.iteration)
-        structure = {k: v for k, v in self._measures.items() if "SSIM" in k}
+        structure = {k: v for k, v in measures.items() if "SSIM" in k}
         self._health.check_likeness(structure, iteration=state.iteration)
 
     def _save(self) -> None:
@@ -402,13 +381,3 @@ def choose_device(name: str) -> torch.device:
 def _recent(losses: Sequence[float]) -> float:
     recent = losses[-_MEAN_OVER:]
     return float(np.mean(recent)) if len(recent) else 0.0
-
-
-def _spread(
-    held_out: Int64[np.ndarray, " h"], trained: Int64[np.ndarray, " t"]
-) -> Int64[np.ndarray, " r"]:
-    """Places to show: half of faces kept aside, half of faces trained on, each spread in time."""
-    aside = held_out[[0, -1][: len(held_out)]] if len(held_out) else held_out
-    rest = ROWS_MAX - len(aside)
-    inner = (np.arange(rest) + 0.5) / rest * len(trained)
-    return np.concatenate([aside, trained[inner.astype(int)]])

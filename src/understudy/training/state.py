@@ -14,7 +14,6 @@ falls back, loudly, to the save before. Knows no faces and no loop.
 
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from understudy.models.config import ModelConfig
 from understudy.models.face_model import FaceModel
 from understudy.training import history as history_file
 from understudy.training import tensor_file
+from understudy.training.backups import make_backup, remove
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.save_mark import (
@@ -42,7 +42,6 @@ from understudy.training.save_mark import (
 
 FORMAT = 1
 SAVES_KEPT = 2
-BACKUPS_KEPT = 24
 _NUMBER = re.compile(r"^\d{6,}$")
 _AVERAGE = "average/"
 
@@ -129,7 +128,7 @@ class ModelFolder:
         for folder in (self.saves_dir, self.backups_dir, self.path):
             if folder.is_dir():
                 for left in folder.glob(f".*{files.TEMPORARY_SUFFIX}*"):
-                    _remove(left)
+                    remove(left)
 
     def save(self, state: TrainState) -> Path:
         """Folder of the new save; the one before it is kept, older ones go.
@@ -162,15 +161,15 @@ class ModelFolder:
         except OSError as error:
             raise from_os_error(error, target, doing="write") from error
         finally:
-            _remove(partial)
+            remove(partial)
         try:
             files.write_json(self.path / "current.json", {"save": target.name})
         except StorageError:
-            _remove(target)
+            remove(target)
             raise
         self._history_end = end
         for old in self.numbers()[:-SAVES_KEPT]:
-            _remove(self.saves_dir / f"{old:06d}")
+            remove(self.saves_dir / f"{old:06d}")
         return target
 
     def load(self, say: Say, *, mend: bool = True) -> TrainState:
@@ -201,43 +200,8 @@ class ModelFolder:
         )
 
     def backup(self) -> Path:
-        """Folder 01 of the backups, made of the current save; older ones move up by one.
-
-        Saves never change once written, so large files are shared with it where the disk can.
-        """
-        current = max(self.numbers())
-        files.make_dir(self.backups_dir)
-        partial = self.backups_dir / f".new.{secrets.token_hex(4)}{files.TEMPORARY_SUFFIX}"
-        name = f"{current:06d}"
-        try:
-            copied = files.make_dir(partial / "saves" / name)
-            for file in (TENSORS, OPTIONS, SAVE):
-                _link_or_copy(self.saves_dir / name / file, copied / file)
-            for file in ("config.json", "history.jsonl", "current.json"):
-                if (self.path / file).exists():
-                    shutil.copy2(self.path / file, partial / file)
-            for file_path in partial.rglob("*"):
-                files.fsync(file_path)
-            self._make_room()
-            first = self.backups_dir / "01"
-            partial.rename(first)
-            files.fsync(self.backups_dir)
-        except OSError as error:
-            raise from_os_error(error, self.backups_dir, doing="write") from error
-        finally:
-            _remove(partial)
-        return first
-
-    def _make_room(self) -> None:
-        """Moves 01, 02, ... up to the first gap; the last one drops out."""
-        count = 0
-        while (self.backups_dir / f"{count + 1:02d}").exists() and count < BACKUPS_KEPT:
-            count += 1
-        if count == BACKUPS_KEPT:
-            _remove(self.backups_dir / f"{count:02d}")
-            count -= 1
-        for number in range(count, 0, -1):
-            (self.backups_dir / f"{number:02d}").rename(self.backups_dir / f"{number + 1:02d}")
+        """Folder 01 of the backups, made of the newest save; older ones move up by one."""
+        return make_backup(self.path, self.saves_dir / f"{max(self.numbers()):06d}")
 
     def _write_files(self, folder: Path, state: TrainState) -> dict[str, FileMark]:
         tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
@@ -400,20 +364,6 @@ def _differences(one: ModelConfig, other: ModelConfig) -> str:
     return ", ".join(f"{k} {v}" for k, v in values.items() if v != others[k])
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)
-
-
 def _set_aside(path: Path) -> None:
     if path.exists():
         path.rename(path.with_name(f"{path.name}.damaged.{secrets.token_hex(2)}"))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
