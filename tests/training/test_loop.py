@@ -225,6 +225,16 @@ def _break_losses(monkeypatch, *, times: int) -> None:
     monkeypatch.setattr(Trainer, "_batch", batch)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_accelerator_trains_saves_and_goes_on(run) -> None:
+    run(device="cuda", precision="auto", target_iter=30)
+    result, folder = run(device="cuda", precision="auto", target_iter=60)
+    state = folder.load(pytest.fail)
+    assert result.iteration == len(state.history) == 60
+    assert sum(state.history.src[-10:]) < sum(state.history.src[:10])
+
+
 def test_the_rate_rises_first() -> None:
     options = TrainOptions(learning_rate=1e-3, lr_warmup=4, lr_fall=0.5)
     rates = [learning_rate(options, iteration=i, share=0.0) for i in range(5)]

@@ -287,8 +287,8 @@ class Trainer:
 
     def _take_over_optimizer(self) -> None:
         """The optimizer goes on with what was saved; one of another kind begins anew."""
-        saved = self.state.optimizer
-        optimizer = self._step.optimizer
+        saved, optimizer = self.state.optimizer, self._step.optimizer
+        self.state.optimizer = optimizer.state_tensors()  # lets go of the file they came from
         if not saved:
             return
         slots = {key.partition("/")[0] for key in saved}
