@@ -79,7 +79,7 @@ def _confirmed(
 ) -> list[list[_Face]]:
     """Faces of each image that detector and landmarker agree on, each once, largest first."""
     detections = detector.detect(images, min_face_px=settings.min_face_px, quarter_turns=quarters)
-    found = landmarker.landmarks(images, detections)
+    found = landmarker.landmarks(images, detections, accurate=settings.accurate)
     points = [[f.points for f in of_image] for of_image in found]
     scores = detector.confirm(images, detections, points)
     results = []

@@ -26,6 +26,9 @@ class ExtractSettings(Options):
         "Look at frames without an upright face turned by quarters, too.",
         group="Detection",
     )
+    accurate: bool = option(
+        True, "Read the landmarks from several crops: steadier, a little slower.", group="Detection"
+    )
     dfl_parity: bool = option(
         False, "Cut pictures with plain bilinear reading, as DeepFaceLab does.", group="Detection"
     )

@@ -24,6 +24,7 @@ from understudy.faces.blaze_blocks import (
 from understudy.tflite import Weights
 
 _SCORE_LIMIT = 100.0
+CELL_PX = 4
 
 
 class _Bottleneck(nn.Sequential):
@@ -68,14 +69,14 @@ def _lateral(channels: int, out_channels: int) -> nn.Sequential:
 
 
 class _Head(nn.Module):
-    """Values on a 48 x 48 grid: 24 x 24 cells that each hold four of them."""
+    """Values on a grid of cells four pixels wide, made on one half as fine and unfolded."""
 
     def __init__(self, channels: int, values: int) -> None:
         super().__init__()
         self.pointwise = pointwise(channels, 4 * values)
         self.depthwise = symmetric(4 * values, 2)
 
-    def forward(self, x: Float[Tensor, "b c 48 48"]) -> Float[Tensor, "b 2304 v"]:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n v"]:
         cells: Tensor = self.depthwise(self.pointwise(x))  # b, 4 v, 24, 24
         batch, four, height, width = cells.shape
         # Which of the four comes before which value, as the original stores it.
@@ -84,7 +85,10 @@ class _Head(nn.Module):
 
 
 class FullRangeNet(nn.Module):
-    """Detector for faces up to five metres away: 192 px, one anchor per cell of a 48 x 48 grid."""
+    """Detector for faces up to five metres away, one anchor in each cell of four by four pixels.
+
+    Made for 192 x 192 px; takes any multiple of 32, finding faces of the same size in pixels.
+    """
 
     size = 192
 
@@ -108,11 +112,11 @@ class FullRangeNet(nn.Module):
         self.box = _Head(48, 16)
 
     def forward(
-        self, x: Float[Tensor, "b 3 192 192"]
-    ) -> tuple[Float[Tensor, "b 2304"], Float[Tensor, "b 2304 16"]]:
-        """Score logits and raw values (box centre, size, six points) for each anchor.
+        self, x: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n 16"]]:
+        """Score logits and values in pixels (box centre, size, six points), by rows of anchors.
 
-        `x` is RGB in -1..1.
+        Centre and points count from the middle of the anchor's cell. `x` is RGB in -1..1.
         """
         x4 = self.down4(self.stem(x))
         x8 = self.down8(x4)
@@ -122,10 +126,6 @@ class FullRangeNet(nn.Module):
         y8 = self.up8(self.lateral8(x8) + _double(y16))
         y4 = self.up4(self.lateral4(x4) + _double(y8))
         return self.score(y4).squeeze(-1), self.box(y4)
-
-    def anchors(self) -> Float[Tensor, "2304 2"]:
-        """Centres of the anchors in fractions of the input."""
-        return _grid(48)
 
 
 def _double(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
@@ -175,20 +175,9 @@ class ShortRangeNet(nn.Module):
         boxes = [_per_anchor(self.box16(fine), 16), _per_anchor(self.box8(coarse), 16)]
         return torch.cat(scores, 1).squeeze(-1), torch.cat(boxes, 1)
 
-    def anchors(self) -> Float[Tensor, "896 2"]:
-        """Centres of the anchors in fractions of the input."""
-        fine, coarse = _grid(16), _grid(8)
-        return torch.cat([fine.repeat_interleave(2, 0), coarse.repeat_interleave(6, 0)])
-
 
 def _per_anchor(x: Float[Tensor, "b c h w"], values: int) -> Float[Tensor, "b n v"]:
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
-
-
-def _grid(cells: int) -> Float[Tensor, "n 2"]:
-    middle = (torch.arange(cells, dtype=torch.float32) + 0.5) / cells
-    y, x = torch.meshgrid(middle, middle, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten()], 1)
 
 
 def build_full_range(arrays: Weights) -> FullRangeNet:

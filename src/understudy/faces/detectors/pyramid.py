@@ -1,13 +1,15 @@
-"""The default detector: the full-range BlazeFace network over a pyramid of tiles.
+"""The default detector: the full-range BlazeFace network over a pyramid of sizes.
 
-Frames in, candidates out, many frames and tiles in one batch. The network sees 192 px; a face is
-found from about 20 of them up, so that the whole frame alone would miss small faces. Each level of
-the pyramid covers the frame with smaller tiles, until the smallest face asked for is large enough.
-Knows nothing of landmarks or files.
+Frames in, candidates out, frames of one size in one batch. The network was made for 192 px and
+finds faces from about 20 px up, so that a frame brought to 192 px would lose its small faces. It
+has no layer of fixed size, hence each frame is looked at whole in several sizes, the largest one
+such that the smallest face asked for is seen. Candidates are looked at a second time by the
+short-range network. Knows nothing of landmarkers or files.
 Paper: Bazarevsky et al., "BlazeFace", 2019 (see blazeface.py). Licence of the original code and
 weights (MediaPipe): Apache-2.0.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.faces.detectors.blazeface import (
+    CELL_PX,
     FullRangeNet,
     ShortRangeNet,
     build_full_range,
@@ -33,44 +36,42 @@ from understudy.types import Landmarks, Matrix
 
 SMALLEST_IN_INPUT_PX = 20
 MIN_SCORE = 0.5
-_OVERLAP = 0.25
-# The largest step that leaves no gap: what a level's overlap holds whole, the level above finds.
-_STEP = _OVERLAP * FullRangeNet.size / SMALLEST_IN_INPUT_PX
+_STEP = 2.4
+_STRIDE = 32
+_BATCH_PX = 16 * FullRangeNet.size**2
 _BATCH = 16
 _RIGHT_EYE, _LEFT_EYE = 0, 1
-_BORDER = 0.02
 _FOREHEAD, _ROOM = 0.3, 1.65
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A square of a frame; it may reach beyond the frame, and is black there."""
+class Level:
+    """One size a frame is looked at: `content_hw` in the middle of a black `canvas_hw`."""
 
-    left: int
-    top: int
-    side: int
+    content_hw: tuple[int, int]
+    canvas_hw: tuple[int, int]
 
-
-def tiles_of(shape_hw: tuple[int, int], min_face_px: int, input_px: int) -> list[Tile]:
-    """The pyramid: the whole frame first, then grids of smaller and smaller overlapping tiles."""
-    height, width = shape_hw
-    longer = max(height, width)
-    whole = Tile((width - longer) // 2, (height - longer) // 2, longer)
-    finest = max(min_face_px * input_px / SMALLEST_IN_INPUT_PX, 32.0)
-    levels = int(np.ceil(np.log(longer / finest) / np.log(_STEP))) if finest < longer else 0
-    tiles = [whole]
-    for level in range(1, levels + 1):
-        side = round(longer * (finest / longer) ** (level / levels))
-        for top in _starts(height, side):
-            tiles += [Tile(left, top, side) for left in _starts(width, side)]
-    return tiles
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Left and top of the content in the canvas."""
+        (height, width), (canvas_height, canvas_width) = self.content_hw, self.canvas_hw
+        return (canvas_width - width) // 2, (canvas_height - height) // 2
 
 
-def _starts(length: int, side: int) -> list[int]:
-    if length <= side:
-        return [(length - side) // 2]
-    count = int(np.ceil((length - side) / (side * (1 - _OVERLAP)))) + 1
-    return [round(x) for x in np.linspace(0, length - side, count)]
+def levels_of(shape_hw: tuple[int, int], min_face_px: int, input_px: int) -> list[Level]:
+    """The pyramid: the frame at the network's own size first, then larger and larger."""
+    longer = max(shape_hw)
+    smallest = input_px / longer
+    largest = SMALLEST_IN_INPUT_PX / min_face_px
+    steps = int(np.ceil(np.log(largest / smallest) / np.log(_STEP))) if largest > smallest else 0
+    scales = [smallest * (largest / smallest) ** (k / max(steps, 1)) for k in range(steps + 1)]
+    return [_level(shape_hw, scale) for scale in scales]
+
+
+def _level(shape_hw: tuple[int, int], scale: float) -> Level:
+    height, width = (max(round(length * scale), 1) for length in shape_hw)
+    canvas_height, canvas_width = (-(-length // _STRIDE) * _STRIDE for length in (height, width))
+    return Level((height, width), (canvas_height, canvas_width))
 
 
 class PyramidDetector:
@@ -81,7 +82,6 @@ class PyramidDetector:
         for each in (self._net, self._second):
             each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)
-        self._anchors = net.anchors().numpy()
 
     @classmethod
     def from_weights(cls, device: str = "cpu") -> "PyramidDetector":
@@ -99,20 +99,20 @@ class PyramidDetector:
     ) -> list[list[Detection]]:
         """Candidates of each image, largest first; see `Detector`."""
         turned = [np.rot90(image, -quarter_turns) for image in images]
-        size = self._net.size
-        jobs = [
-            (number, tile)
-            for number, image in enumerate(turned)
-            for tile in tiles_of(image.shape[:2], min_face_px, size)
-        ]
+        jobs: dict[tuple[int, int], list[tuple[int, Level]]] = defaultdict(list)
+        for number, image in enumerate(turned):
+            for level in levels_of(image.shape[:2], min_face_px, self._net.size):
+                jobs[level.canvas_hw].append((number, level))
         found: list[list[Detection]] = [[] for _ in images]
-        for start in range(0, len(jobs), _BATCH):
-            batch = jobs[start : start + _BATCH]
-            inputs = np.stack([read_tile(turned[number], tile, size) for number, tile in batch])
-            scores, boxes = self._run(self._net, inputs)
-            for (number, tile), score, box in zip(batch, scores, boxes, strict=True):
-                shape = turned[number].shape[:2]
-                found[number] += self._candidates(score, box, tile, shape)
+        for canvas_hw, of_size in jobs.items():
+            at_once = max(_BATCH_PX // (canvas_hw[0] * canvas_hw[1]), 1)
+            for start in range(0, len(of_size), at_once):
+                batch = of_size[start : start + at_once]
+                inputs = np.stack([read_level(turned[number], level) for number, level in batch])
+                scores, boxes = self._run(self._net, inputs)
+                for (number, level), score, box in zip(batch, scores, boxes, strict=True):
+                    shape = turned[number].shape[:2]
+                    found[number] += _candidates(score, box, level, shape)
         results = []
         for image, candidates in zip(turned, found, strict=True):
             merged = [c for c in merge_overlapping(candidates) if c.size >= min_face_px]
@@ -145,38 +145,38 @@ class PyramidDetector:
 
     @torch.inference_mode()
     def _run(
-        self, net: FullRangeNet | ShortRangeNet, inputs: Float32[np.ndarray, "b s s 3"]
+        self, net: FullRangeNet | ShortRangeNet, inputs: Float32[np.ndarray, "b h w 3"]
     ) -> tuple[Float32[np.ndarray, "b n"], Float32[np.ndarray, "b n 16"]]:
         x: Tensor = torch.from_numpy(inputs).to(self._device).permute(0, 3, 1, 2)  # channels last
         logits, boxes = net(x)
         return probabilities(logits).cpu().numpy(), boxes.cpu().numpy()
 
-    def _candidates(
-        self,
-        scores: Float32[np.ndarray, " n"],
-        raw: Float32[np.ndarray, "n 16"],
-        tile: Tile,
-        shape_hw: tuple[int, int],
-    ) -> Iterator[Detection]:
-        """Detections of one tile in pixels of the frame."""
-        keep = np.flatnonzero(scores >= MIN_SCORE)
-        size = self._net.size
-        # box centre, box size, six points; centre and points relative to the anchor
-        values = raw[keep].reshape(len(keep), 8, 2) / size
-        values[:, [0, 2, 3, 4, 5, 6, 7]] += self._anchors[keep][:, None]
-        for score, (centre, extent, *points) in zip(scores[keep], values, strict=True):
-            unit = np.stack([centre - extent / 2, centre + extent / 2])
-            if _cut_by_tile(unit, tile, shape_hw):
-                continue
-            places = np.concatenate([unit, np.stack(points)]) * tile.side - 0.5
-            places += (tile.left, tile.top)
-            across = places[2 + _LEFT_EYE] - places[2 + _RIGHT_EYE]
-            yield Detection(
-                box=(*places[0].tolist(), *places[1].tolist()),
-                score=float(score),
-                keypoints=places[2:].astype(np.float32),
-                roll=float(np.arctan2(across[1], across[0])),
-            )
+
+def _candidates(
+    scores: Float32[np.ndarray, " n"],
+    raw: Float32[np.ndarray, "n 16"],
+    level: Level,
+    shape_hw: tuple[int, int],
+) -> Iterator[Detection]:
+    """Detections at one level in pixels of the frame."""
+    keep = np.flatnonzero(scores >= MIN_SCORE)
+    columns = level.canvas_hw[1] // CELL_PX
+    anchors = (np.stack([keep % columns, keep // columns], 1) + 0.5) * CELL_PX
+    to_frame = np.divide(shape_hw[::-1], level.content_hw[::-1])
+    # box centre, box size, six points; centre and points relative to the anchor
+    for score, anchor, values in zip(
+        scores[keep], anchors, raw[keep].reshape(len(keep), 8, 2).astype(np.float64), strict=True
+    ):
+        centre, extent, points = values[0], values[1], values[2:]
+        places = np.concatenate([[centre - extent / 2, centre + extent / 2], points])
+        places = (places + anchor - level.corner) * to_frame - 0.5
+        across = places[2 + _LEFT_EYE] - places[2 + _RIGHT_EYE]
+        yield Detection(
+            box=(*places[0].tolist(), *places[1].tolist()),
+            score=float(score),
+            keypoints=places[2:].astype(np.float32),
+            roll=float(np.arctan2(across[1], across[0])),
+        )
 
 
 def _upright(points: Landmarks, size: int) -> Matrix:
@@ -192,32 +192,20 @@ def _upright(points: Landmarks, size: int) -> Matrix:
     return square_matrix(turn @ ((low + high) / 2), side, angle, size)
 
 
-def _cut_by_tile(unit: Float32[np.ndarray, "2 2"], tile: Tile, shape_hw: tuple[int, int]) -> bool:
-    """Whether the box leaves the tile where the frame goes on: a neighbour sees more of it."""
-    height, width = shape_hw
-    (left, top), (right, bottom) = unit
-    return bool(
-        (left < _BORDER and tile.left > 0)
-        or (top < _BORDER and tile.top > 0)
-        or (right > 1 - _BORDER and tile.left + tile.side < width)
-        or (bottom > 1 - _BORDER and tile.top + tile.side < height)
+def read_level(image: Pixels, level: Level) -> Float32[np.ndarray, "_ _ 3"]:
+    """The frame at the level's size, -1..1, black (-1) around it."""
+    height, width = level.content_hw
+    left, top = level.corner
+    shrinks = height < image.shape[0]
+    small = cv2.resize(
+        np.ascontiguousarray(image),
+        (width, height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
-
-
-def read_tile(image: Pixels, tile: Tile, size: int) -> Float32[np.ndarray, "size size 3"]:
-    """The tile at the network's size, -1..1, black (-1) outside the frame."""
-    height, width = image.shape[:2]
-    left, top = max(tile.left, 0), max(tile.top, 0)
-    right, bottom = min(tile.left + tile.side, width), min(tile.top + tile.side, height)
-    scale = size / tile.side
-    x0, y0 = round((left - tile.left) * scale), round((top - tile.top) * scale)
-    x1 = max(round((right - tile.left) * scale), x0 + 1)
-    y1 = max(round((bottom - tile.top) * scale), y0 + 1)
-    part = image[top:bottom, left:right]
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(np.ascontiguousarray(part), (x1 - x0, y1 - y0), interpolation=method)
-    result = np.full((size, size, 3), -1.0, np.float32)
-    result[y0:y1, x0:x1] = small * np.float32(2 / white(image)) - np.float32(1)
+    result = np.full((*level.canvas_hw, 3), -1.0, np.float32)
+    result[top : top + height, left : left + width] = small * np.float32(
+        2 / white(image)
+    ) - np.float32(1)
     return result
 
 
@@ -229,7 +217,6 @@ def unturn(found: Detection, turned_hw: tuple[int, int], quarter_turns: int) -> 
     points = np.concatenate([np.reshape(found.box, (2, 2)), found.keypoints]).astype(np.float64)
     height, width = turned_hw
     for _ in range(quarters):
-        # One quarter back: (x, y) of the turned picture was (y, height - 1 - x)... of one w wide.
         points = np.stack([points[:, 1], width - 1 - points[:, 0]], 1)
         height, width = width, height
     low, high = points[:2].min(0), points[:2].max(0)

@@ -124,17 +124,15 @@ class AttentionMeshNet(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "b 3 192 192"]
-    ) -> tuple[Float[Tensor, "b 478 2"], Float[Tensor, " b"]]:
-        """Points in pixels of the input, and the logit that a face is there.
+    ) -> tuple[Float[Tensor, "b 468 2"], Float[Tensor, "b 478 2"], Float[Tensor, " b"]]:
+        """Mesh before refinement, mesh after it with irises, and the logit that a face is there.
 
-        `x` is RGB in 0..1; point 0, 0 is the corner of the first pixel.
+        Points are pixels of the input, 0, 0 the corner of the first; `x` is RGB in 0..1.
         """
         batch = x.shape[0]
         features = self.stem(x)  # b, 32, 48, 48
-        deep = self.trunk(features)  # b, 32, 3, 3
-        mesh = self.mesh(deep).view(batch, NUM_MESH_POINTS, 3)[..., :2].float()
+        mesh, presence = self._whole(features)
         points = torch.cat([mesh, mesh.new_empty(batch, NUM_POINTS - NUM_MESH_POINTS, 2)], 1)
-        presence = self.presence(deep).view(batch).float()
         refiners = (
             (self.lips,),
             (self.right_eye, self.right_iris),
@@ -148,7 +146,20 @@ class AttentionMeshNet(nn.Module):
             points[:, index] = _unwarp(heads[0](shared), patch_to_input)
             if irises[number]:
                 points[:, list(irises[number])] = _unwarp(heads[1](shared), patch_to_input)
-        return points, presence
+        return mesh, points, presence
+
+    def whole(
+        self, x: Float[Tensor, "b 3 192 192"]
+    ) -> tuple[Float[Tensor, "b 468 2"], Float[Tensor, " b"]]:
+        """The mesh before refinement, and the logit that a face is there: half the work."""
+        return self._whole(self.stem(x))
+
+    def _whole(
+        self, features: Float[Tensor, "b 32 48 48"]
+    ) -> tuple[Float[Tensor, "b 468 2"], Float[Tensor, " b"]]:
+        deep = self.trunk(features)  # b, 32, 3, 3
+        mesh = self.mesh(deep).view(-1, NUM_MESH_POINTS, 3)[..., :2]
+        return mesh, self.presence(deep).view(-1)
 
     def in_order(self) -> Iterator[nn.Module]:
         """Layers in the order the original runs them; its parts run side by side."""

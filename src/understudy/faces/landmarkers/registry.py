@@ -34,9 +34,16 @@ class Landmarker(Protocol):
     """Finds the 68 points of faces that were detected."""
 
     def landmarks(
-        self, images: Sequence[Pixels], detections: Sequence[Sequence[Detection]]
+        self,
+        images: Sequence[Pixels],
+        detections: Sequence[Sequence[Detection]],
+        *,
+        accurate: bool = True,
     ) -> list[list[FoundLandmarks]]:
-        """Points for each detection of each image, in their order."""
+        """Points for each detection of each image, in their order.
+
+        `accurate` takes more time for steadier points.
+        """
         ...
 
 
