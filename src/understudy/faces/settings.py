@@ -15,7 +15,7 @@ class ExtractSettings(Options):
         32, "Smallest face looked for, in pixels of the frame.", ge=12, group="Detection"
     )
     min_score: float = option(
-        0.62,
+        0.57,
         "How sure two looks at a face have to be, on average.",
         ge=0.0,
         le=1.0,

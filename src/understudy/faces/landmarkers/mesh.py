@@ -18,8 +18,10 @@ from understudy.faces.detectors.registry import Detection
 from understudy.faces.landmarkers.agreement import disagreement
 from understudy.faces.landmarkers.facemesh import (
     INPUT_SIZE,
+    LEFT_EYE,
     LIPS,
     NUM_MESH_POINTS,
+    RIGHT_EYE,
     AttentionMeshNet,
     build_attention_mesh,
 )
@@ -36,9 +38,11 @@ _SETTLED = 0.04
 _MAX_DOUBT = 0.35
 _OTHER_CROPS = ((1.3, 0), (0.8, 0), (1.0, 1), (1.0, 3), (1.0, 2))
 _BATCH = 16
-# The refined points of eyes, brows and lips are nervous. A mean of both errs and trembles less than
-# either; lips take less of the mesh, which loses them on turned heads. Measured on digital doubles.
-_UNREFINED_SHARE, _UNREFINED_SHARE_OF_LIPS = 0.5, 0.25
+# The refined points of eyes, brows and lips are nervous; a mean of both errs and trembles less than
+# either. Lips and lids take less of the mesh, which loses lips on turned heads and closed eyes.
+# Measured on the digital doubles.
+_UNREFINED_SHARE, _UNREFINED_SHARE_OF_RIMS = 0.5, 0.25
+_LID_POINTS = 16
 _RIGHT_CORNER, _LEFT_CORNER = 33, 263
 
 
@@ -68,7 +72,8 @@ class MeshLandmarker:
         self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)
         self._unrefined_share = torch.full((NUM_MESH_POINTS, 1), _UNREFINED_SHARE, device=device)
-        self._unrefined_share[list(LIPS)] = _UNREFINED_SHARE_OF_LIPS
+        rims = [*LIPS, *RIGHT_EYE[:_LID_POINTS], *LEFT_EYE[:_LID_POINTS]]
+        self._unrefined_share[rims] = _UNREFINED_SHARE_OF_RIMS
 
     @classmethod
     def from_weights(cls, device: str = "cpu") -> "MeshLandmarker":
