@@ -1,0 +1,149 @@
+"""A running job is watched through its events file and steered through its standard input."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.cli.main import main
+from understudy.training.state import open_model
+from understudy.workspace import Workspace
+
+Clips = tuple[Path, Path]
+TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
+TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def with_faces(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("faces") / "w"
+    Workspace.create(root)
+    for side, clip in zip(("src", "dst"), clips, strict=True):
+        at = ["--workspace", str(root)]
+        assert main(["frames", side, "--video", str(clip), *at]) == 0
+        assert main(["extract", side, "--image-size", "256", *at]) == 0
+    return root
+
+
+@pytest.fixture
+def workspace(with_faces: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(with_faces, tmp_path / "w"))
+
+
+def start_training(workspace: Path, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "understudy.cli.main", "train", "--workspace", str(workspace)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [*command, *TINY, *more], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def wait_for(path: Path, kind: str, seconds: float = 60.0) -> dict[str, object]:
+    """First event of a kind in the events file."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if path.exists():
+            for line in path.read_text().splitlines():
+                event: dict[str, object] = json.loads(line)
+                if event["event"] == kind:
+                    return event
+        time.sleep(0.05)
+    raise AssertionError(f"no {kind} within {seconds} s")
+
+
+def test_commands_on_standard_input(workspace: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    with start_training(workspace, "--events", str(events)) as run:
+        assert run.stdin is not None and run.stdout is not None and run.stderr is not None
+        wait_for(events, "metric")
+        for command in ("preview", "backup", "dance", "stop"):
+            run.stdin.write(json.dumps({"command": command}) + "\n")
+            run.stdin.flush()
+        said, told = run.stdout.read(), run.stderr.read()
+    assert run.returncode == 0, told
+    assert said.splitlines()[-1].startswith("done: ")
+    assert "dance" in told
+    model = workspace / "model" / "new"
+    assert (model / "backups" / "01" / "config.json").exists()
+    assert list((model / "previews").glob("*.png"))
+    kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "finished"
+    assert "preview" in kinds
+
+
+def test_interrupt_saves_and_says_so(workspace: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    with start_training(workspace, "--events", str(events)) as run:
+        assert run.stderr is not None
+        wait_for(events, "metric")
+        run.send_signal(signal.SIGINT)
+        told = run.stderr.read()
+    assert run.returncode == 130, told
+    assert told.splitlines()[-1].startswith("cancelled")
+    newest = open_model(workspace / "model" / "new").newest(print)
+    assert newest is not None
+    assert newest.iteration >= 1
+    last = json.loads(events.read_text().splitlines()[-1])
+    assert last["event"] == "cancelled"
+
+
+def test_a_model_keeps_its_shape(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = ["train", "--workspace", str(workspace), "--threads", "1"]
+    assert main([*train, *TINY[:-2], "--target-iter", "2"]) == 0
+    capsys.readouterr()
+    assert main([*train, "--resolution", "96"]) == 2
+    assert "--resolution" in capsys.readouterr().err
+    assert main([*train, "--target-iter", "3"]) == 0
+    newest = open_model(workspace / "model" / "new").newest(print)
+    assert newest is not None
+    assert newest.iteration == 3
+
+
+def test_damaged_newest_save_falls_back_loudly(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", "--workspace", str(workspace), *TINY]
+    assert main([*train, "--target-iter", "1"]) == 0
+    assert main([*train, "--target-iter", "2"]) == 0
+    saves = sorted((workspace / "model" / "new" / "saves").iterdir())
+    tensors = saves[-1] / "state.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[: tensors.stat().st_size // 2])
+    capsys.readouterr()
+    assert main([*train, "--target-iter", "3"]) == 0
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_extract_refuses_other_options_and_restarts_on_demand(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extract = ["extract", "src", "--workspace", str(workspace), "--image-size"]
+    faces = sorted((workspace / "data_src" / "aligned").iterdir())
+    assert len(faces) == 6
+    assert main([*extract, "128"]) == 2
+    assert "image_size 256 before, 128 now" in capsys.readouterr().err
+    assert sorted((workspace / "data_src" / "aligned").iterdir()) == faces
+    assert main([*extract, "128", "--restart"]) == 0
+    assert sorted((workspace / "data_src" / "aligned").iterdir()) == faces
+
+
+def test_an_unreadable_frame_is_listed_not_fatal(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = workspace / "data_dst" / "00003.png"
+    frame.write_bytes(frame.read_bytes()[:500])
+    code = main(
+        ["extract", "dst", "--workspace", str(workspace), "--image-size", "256", "--restart"]
+    )
+    assert code == 3
+    captured = capsys.readouterr()
+    assert "00003.png" in captured.err
+    assert captured.out.splitlines()[-1].startswith("done: ")
+    report = json.loads((workspace / "reports" / "extract.json").read_text())
+    assert [f["item"] for f in report["failed"]] == ["00003.png"]
+    assert report["done"] == 4
