@@ -31,8 +31,8 @@ PRESETS: Mapping[str, Preset] = {
             archi="df-ud",
             ae_dims=64,
             e_dims=24,
-            d_dims=24,
-            d_mask_dims=16,
+            d_dims=16,
+            d_mask_dims=8,
         ),
         TrainOptions(
             minutes=5.0,
