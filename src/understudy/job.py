@@ -148,6 +148,7 @@ class Job:
         *,
         total: int | None = None,
         name: Callable[[T], str] = str,
+        count: Callable[[T], int] = lambda _: 1,
         done_before: int = 0,
         workers: int | None = None,
         message: str = "",
@@ -156,25 +157,26 @@ class Job:
 
         An item whose function raises is recorded in `failures` and left out. Two errors are the
         job's and not an item's, and end it: `Cancelled` and `StorageError` (a full disk).
-        `total` and `done_before` count in items that an earlier run finished.
+        `total` and `done_before` count in items that an earlier run finished; `count` says for how
+        many an item stands.
         """
-        count = workers or self.workers
+        width = workers or self.workers
         pending: deque[tuple[T, Future[R]]] = deque()
         done = done_before
         source = iter(items)
-        with ThreadPoolExecutor(count, thread_name_prefix=self.step) as pool:
+        with ThreadPoolExecutor(width, thread_name_prefix=self.step) as pool:
             try:
                 while True:
                     self.check()
                     for item in source:
                         pending.append((item, pool.submit(function, item)))
-                        if len(pending) >= 2 * count + 2:
+                        if len(pending) >= 2 * width + 2:
                             break
                     if not pending:
                         break
                     item, future = pending.popleft()
                     error = future.exception()
-                    done += 1
+                    done += count(item)
                     if error is None:
                         yield item, future.result()
                     else:

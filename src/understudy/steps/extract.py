@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from understudy.errors import MaterialError, OptionError
+from understudy.errors import FileError, FormatError, MaterialError, OptionError
 from understudy.faces.settings import ExtractSettings
 from understudy.files import make_dir
 from understudy.job import Job
@@ -14,6 +14,12 @@ from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Side, SideName, Workspace
+
+if TYPE_CHECKING:
+    from understudy.media.images import Pixels
+
+# Frames that go through the networks together: fewer cost more each, more wait for one another.
+BATCH = 6
 
 
 class ExtractOptions(StepOptions, ExtractSettings):
@@ -115,26 +121,29 @@ def _work(
     options: ExtractOptions, side: Side, journal: Journal, todo: list[Path], *, total: int, job: Job
 ) -> None:
     make_dir(side.aligned_dir)
-    extractor = _extractor(options, side, job)
-    done_before = total - len(todo)
+    batches = [tuple(todo[i : i + BATCH]) for i in range(0, len(todo), BATCH)]
     results = job.map(
-        extractor,
-        todo,
+        _extractor(options, side, job),
+        batches,
         total=total,
-        done_before=done_before,
-        name=lambda path: path.name,
+        done_before=total - len(todo),
+        name=lambda batch: ", ".join(path.name for path in batch),
+        count=len,
     )
-    for path, files in results:
-        journal.add(path.name, files=files)
+    for _, finished in results:
+        for frame, files in finished.items():
+            journal.add(frame, files=files)
 
 
-def _extractor(options: ExtractOptions, side: Side, job: Job) -> Callable[[Path], list[str]]:
+def _extractor(
+    options: ExtractOptions, side: Side, job: Job
+) -> Callable[[tuple[Path, ...]], dict[str, list[str]]]:
+    """The work on a few frames: names of the faces written, by frame."""
     from understudy import weights
     from understudy.faces.detectors.registry import DETECTORS
-    from understudy.faces.extract import extract_faces
+    from understudy.faces.extract import extract_batch
     from understudy.faces.landmarkers.registry import LANDMARKERS
     from understudy.facesets.dfl import write_face
-    from understudy.media.images import read_pixels
     from understudy.models.devices import choose_device, one_thread_each
 
     weights.get("mediapipe", tell=job.message)
@@ -143,20 +152,34 @@ def _extractor(options: ExtractOptions, side: Side, job: Job) -> Callable[[Path]
     landmarker = LANDMARKERS[options.landmarker](device)
     one_thread_each()
 
-    def faces_of(path: Path) -> list[str]:
-        samples = extract_faces(read_pixels(path), detector, landmarker, options)
-        names = []
-        for index, sample in enumerate(samples):
-            name = f"{path.stem}_{index}.jpg"
-            write_face(
-                side.aligned_dir / name,
-                replace(sample, source_name=path.name),
-                quality=options.jpeg_quality,
-            )
-            names.append(name)
-        return names
+    def faces_of(batch: tuple[Path, ...]) -> dict[str, list[str]]:
+        frames = _readable(batch, job)
+        found = extract_batch(list(frames.values()), detector, landmarker, options)
+        written: dict[str, list[str]] = {}
+        for frame, samples in zip(frames, found, strict=True):
+            written[frame.name] = []
+            for index, sample in enumerate(samples):
+                name = f"{frame.stem}_{index}.jpg"
+                named = replace(sample, source_name=frame.name)
+                path = side.aligned_dir / name
+                write_face(path, named, quality=options.jpeg_quality, durable=False)
+                written[frame.name].append(name)
+        return written
 
     return faces_of
+
+
+def _readable(paths: tuple[Path, ...], job: Job) -> dict[Path, "Pixels"]:
+    """Pixels of the frames that can be read; the others are recorded as failed."""
+    from understudy.media.images import read_pixels
+
+    frames = {}
+    for path in paths:
+        try:
+            frames[path] = read_pixels(path)
+        except (FileError, FormatError) as error:
+            job.fail(path.name, str(error))
+    return frames
 
 
 def _report(side: Side, *, done: int, skipped: int, found: int) -> Report:
