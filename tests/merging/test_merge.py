@@ -191,15 +191,17 @@ def test_every_face_is_predicted_from_the_untouched_plate():
 
 
 def test_depths_agree():
-    # 8 bits: half a level in, as much out, and what the tint and the transfer make of the first.
     frame = plate_of((120, 160), np.float32)
     landmarks = landmarks_at(80, 60, 50, 5)
-    smooth, mask = merge_face(frame, landmarks, Model(tinted, disc), MergeSettings())
-    for dtype, tolerance in ((np.uint8, 2.5), (np.uint16, 12.0)):
+    # Without a transfer: OpenCV's Lab is itself only good to half an 8-bit level.
+    options = MergeSettings(color_transfer="none")
+    smooth, mask = merge_face(frame, landmarks, Model(tinted, disc), options)
+    # Half a level in, times the tint; the softening's and the result's rounding.
+    for dtype in (np.uint8, np.uint16):
         peak = np.iinfo(dtype).max
         plate = np.rint(frame * peak).astype(dtype)
-        result, _ = merge_into(plate, [landmarks], Model(tinted, disc), MergeSettings())
-        assert np.abs(result.astype(np.float64) - smooth * peak).max() <= tolerance
+        result, _ = merge_into(plate, [landmarks], Model(tinted, disc), options)
+        assert np.abs(result.astype(np.float64) - smooth * peak).max() <= 2.0
     assert mask.max() > 0.99
 
 

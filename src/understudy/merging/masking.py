@@ -23,7 +23,7 @@ SquareMask = Float32[np.ndarray, "side side"]
 _LEAST = 1 / 255
 _FINE_ENOUGH = 192
 _EDGE_FRACTION = 1 / 32
-_MAX_STEP = 7
+_MAX_STEP = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,10 @@ def shape_mask(mask: Mask, *, erode: float, blur: float) -> SquareMask:
     size = zoom * len(mask)
     if zoom != 1:
         mask = np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_CUBIC))
+        # The cubic's undershoot would be spread by the erosion and darken what is blurred after.
         mask = np.clip(mask, 0, 1)
     unit = zoom / UNITS_PER_PIXEL
-    radius = max(abs(erode) - 1.0, 0.0) / 2 * unit
+    radius = abs(erode) / 2 * unit
     if radius > 0:
         mask = _grow(mask, radius) if erode < 0 else _shrink(mask, radius)
     distance = _rim_distance(size)

@@ -79,8 +79,10 @@ def compose_faces(
         where += layer.mask * (1 - where)
         if blend is not None:
             blended = blend(part.astype(np.float32), layer.face, layer.alpha)
-            # Not by arithmetic alone: a plate's infinity times 0 would not be the plate.
-            np.copyto(part, _in_depth(blended, pixels.dtype), where=layer.alpha[..., None] > 0)
+            if pixels.dtype.kind != "u":
+                # A plate's infinity times 0 would not be the plate.
+                np.copyto(blended, part, where=layer.alpha[..., None] == 0)
+            part[...] = _in_depth(blended, pixels.dtype)
     return result, matte
 
 

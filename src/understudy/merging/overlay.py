@@ -7,6 +7,7 @@ Source: reference section 17.4.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
@@ -31,7 +32,9 @@ class Overlay:
 
 def lay_over(plate: Levels, face: Levels, alpha: Mask) -> Levels:
     """`plate` going over to `face` with `alpha`; where that is 0, exactly the plate."""
-    return np.asarray(plate + (face - plate) * alpha[..., None])
+    change = face - plate
+    change *= cv2.merge([alpha, alpha, alpha])
+    return np.asarray(change + plate)
 
 
 OVERLAYS: Registry[Overlay] = Registry("merge mode")

@@ -36,9 +36,12 @@ def fit_rct(face: Image, plate: PlateImage) -> ColorMap:
         # To Lab and back alone costs up to half an 8-bit level.
         return lambda picture: picture
 
+    change = np.hstack([np.diag(gain), offset[:, None]])
+
     def apply(picture: Image) -> Image:
         lab = cv2.cvtColor(picture, cv2.COLOR_RGB2Lab)
-        moved = np.clip(lab * gain + offset, _LAB_LOW, _LAB_HIGH)
+        moved = np.asarray(cv2.transform(lab, change))
+        np.clip(moved, _LAB_LOW, _LAB_HIGH, out=moved)
         return np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB), np.float32)
 
     return apply
