@@ -16,6 +16,7 @@ from torch import Tensor
 from understudy.errors import Cancelled, StateError
 from understudy.job import Job
 from understudy.models import build
+from understudy.models.devices import choose_device
 from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import BatchSource, Side
 from understudy.training.health import Health, Unhealthy
@@ -369,13 +370,6 @@ def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> flo
     risen = min(1.0, (iteration + 1) / options.lr_warmup) if options.lr_warmup else 1.0
     late = max(0.0, share - 1 + options.lr_fall) / options.lr_fall if options.lr_fall else 0.0
     return float(options.learning_rate * risen * 0.1 ** min(1.0, late))
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is the first accelerator there is, else the processor."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _recent(losses: Sequence[float]) -> float:

@@ -35,7 +35,7 @@ PRESETS: Mapping[str, Preset] = {
             d_mask_dims=8,
         ),
         TrainOptions(
-            minutes=5.0,
+            minutes=6.0,
             batch_size=4,
             learning_rate=5e-4,
             lr_warmup=300,
@@ -54,6 +54,7 @@ PRESETS: Mapping[str, Preset] = {
         "The predecessor's Quick96: 96 pixels, nothing to set.",
         QUICK96,
         TrainOptions(
+            target_iter=30_000,
             batch_size=4,
             learning_rate=2e-4,
             adabelief=False,
@@ -65,7 +66,7 @@ PRESETS: Mapping[str, Preset] = {
     "saehd": Preset(
         "The predecessor's SAEHD with its default options and one decoder per side.",
         ModelConfig(kind="SAEHD", resolution=128, face_type=FaceType.FULL, archi="df-ud"),
-        TrainOptions(batch_size=4),
+        TrainOptions(target_iter=200_000, batch_size=4),
     ),
 }
 
