@@ -4,19 +4,19 @@ import pytest
 
 from understudy.errors import OptionError
 from understudy.models.config import QUICK96
-from understudy.training.recipes import PRESETS, preset
+from understudy.training.recipes import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_complete(name: str) -> None:
-    found = preset(name)
+    found = PRESETS[name]
     assert found.summary.endswith(".")
     assert type(found.config).model_validate(found.config.model_dump()) == found.config
     assert type(found.options).model_validate(found.options.model_dump()) == found.options
 
 
 def test_quick96_is_the_predecessors() -> None:
-    found = preset("quick96")
+    found = PRESETS["quick96"]
     assert found.config == QUICK96
     assert (found.options.learning_rate, found.options.adabelief) == (2e-4, False)
     assert found.options.lr_dropout
@@ -26,4 +26,4 @@ def test_quick96_is_the_predecessors() -> None:
 
 def test_an_unknown_preset_names_the_known() -> None:
     with pytest.raises(OptionError, match=r"demo, quick96, saehd.*'fast'"):
-        preset("fast")
+        PRESETS["fast"]

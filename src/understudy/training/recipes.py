@@ -3,11 +3,10 @@
 Values only, no torch: command line and forms list them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from understudy.errors import OptionError
 from understudy.models.config import QUICK96, ModelConfig
+from understudy.registry import Registry
 from understudy.training.options import TrainOptions
 from understudy.types import FaceType
 
@@ -21,8 +20,9 @@ class Preset:
     options: TrainOptions
 
 
-PRESETS: Mapping[str, Preset] = {
-    "demo": Preset(
+PRESETS: Registry[Preset] = Registry("preset")
+PRESETS.register("demo")(
+    Preset(
         "A small network that learns a plain swap of two short clips in minutes on a processor.",
         ModelConfig(
             kind="SAEHD",
@@ -49,8 +49,10 @@ PRESETS: Mapping[str, Preset] = {
             ema=0.99,
             save_minutes=2.0,
         ),
-    ),
-    "quick96": Preset(
+    )
+)
+PRESETS.register("quick96")(
+    Preset(
         "The predecessor's Quick96: 96 pixels, nothing to set.",
         QUICK96,
         TrainOptions(
@@ -62,26 +64,12 @@ PRESETS: Mapping[str, Preset] = {
             random_dst_flip=False,
             repeat_unwarped=2,
         ),
-    ),
-    "saehd": Preset(
+    )
+)
+PRESETS.register("saehd")(
+    Preset(
         "The predecessor's SAEHD with its default options and one decoder per side.",
         ModelConfig(kind="SAEHD", resolution=128, face_type=FaceType.FULL, archi="df-ud"),
         TrainOptions(target_iter=200_000, batch_size=4),
-    ),
-}
-
-
-def preset(name: str) -> Preset:
-    """Preset called `name`.
-
-    Raises:
-        OptionError: there is none; the message lists those there are.
-    """
-    if name not in PRESETS:
-        raise OptionError(
-            "--preset",
-            expected=f"one of {', '.join(PRESETS)}",
-            found=repr(name),
-            remedy="Use one of these names.",
-        )
-    return PRESETS[name]
+    )
+)
