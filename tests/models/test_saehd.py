@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 from model_goldens import arrays, faces, golden_model, open_golden
 
@@ -32,3 +33,12 @@ def test_forward_equals_golden(shared: Path, name: str) -> None:
     for key, tensors in found.items():
         for tensor in tensors:
             np.testing.assert_allclose(arrays(tensor), golden[key], atol=1e-5, err_msg=key)
+
+
+def test_a_wrong_shape_is_refused(shared: Path) -> None:
+    golden = open_golden(shared, "fwd_df-ud_96")
+    model = golden_model(golden, "SAEHD", json.loads(str(golden["cfg"])))
+    with pytest.raises(TypeCheckError):
+        model.merge(torch.rand(1, 1, 96, 96))
+    with pytest.raises(TypeCheckError):
+        model.merge(torch.rand(1, 3, 96, 64))

@@ -1,65 +1,126 @@
 """What training minimises: structural dissimilarity, squares, and the masks that weigh them.
 
 Tensors NCHW float32 0..1 in, one number per sample out. Knows nothing of networks or optimizers.
-Blurs are products with a banded matrix per axis: on a processor that is many times faster than a
-depthwise convolution, and the border costs nothing.
+Blurs run along one axis at a time: on a processor as sums of shifted pictures, elsewhere as
+products with a banded matrix. Either is many times faster than a depthwise convolution.
 Source: reference "networks, losses, training", section 10; Wang et al., "Image quality assessment:
 from error visibility to structural similarity", 2004.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @lru_cache(maxsize=64)
-def _band(size: int, kernel: int, sigma: float, *, padded: bool, device: torch.device) -> Tensor:
-    """(size, out) float32: a row vector times it is the row blurred.
-
-    `padded` keeps the size (zeros outside, centre at kernel // 2); otherwise only whole windows
-    count (centre at (kernel - 1) / 2).
-    """
-    centre = kernel // 2 if padded else (kernel - 1) / 2
+def _window(kernel: int, sigma: float, centre: float) -> tuple[float, ...]:
     weights = np.exp(-((np.arange(kernel) - centre) ** 2) / (2.0 * sigma**2))
-    weights /= weights.sum()
-    margin = kernel // 2 if padded else 0
-    num_out = size + 2 * margin - kernel + 1
-    band = np.zeros((size + 2 * margin, num_out))
+    return tuple(float(weight) for weight in weights / weights.sum())
+
+
+@lru_cache(maxsize=64)
+def _band(size: int, window: tuple[float, ...], device: torch.device) -> Tensor:
+    """(size, size - kernel + 1): a row vector times it is the row filtered by `window`."""
+    num_out = size - len(window) + 1
+    band = np.zeros((size, num_out), np.float32)
     for i in range(num_out):
-        band[i : i + kernel, i] = weights
-    return torch.from_numpy(band[margin : margin + size].astype(np.float32)).to(device)
+        band[i : i + len(window), i] = window
+    return torch.from_numpy(band).to(device)
 
 
-def _filter(x: Tensor, kernel: int, sigma: float, *, padded: bool) -> Tensor:
-    rows = _band(x.shape[-2], kernel, sigma, padded=padded, device=x.device)
-    columns = _band(x.shape[-1], kernel, sigma, padded=padded, device=x.device)
-    return torch.matmul(rows.T, torch.matmul(x, columns))
+def _gather(x: Tensor, window: tuple[float, ...]) -> Tensor:
+    """`x` (..., h, w) filtered along both axes, whole windows only."""
+    if x.device.type != "cpu":
+        rows, columns = (_band(size, window, x.device) for size in x.shape[-2:])
+        return torch.matmul(rows.T, torch.matmul(x, columns))
+    for dim in (-2, -1):
+        count = x.shape[dim] - len(window) + 1
+        total = x.narrow(dim, 0, count) * window[0]
+        for i, weight in enumerate(window[1:], 1):
+            total.add_(x.narrow(dim, i, count), alpha=weight)
+        x = total
+    return x
+
+
+def _scatter(x: Tensor, window: tuple[float, ...]) -> Tensor:
+    """The adjoint of `_gather`: back to the larger size."""
+    if x.device.type != "cpu":
+        rows, columns = (_band(size + len(window) - 1, window, x.device) for size in x.shape[-2:])
+        return torch.matmul(rows, torch.matmul(x, columns.T))
+    for dim in (-1, -2):
+        shape = list(x.shape)
+        count = shape[dim]
+        shape[dim] += len(window) - 1
+        total = x.new_zeros(shape)
+        for i, weight in enumerate(window):
+            total.narrow(dim, i, count).add_(x, alpha=weight)
+        x = total
+    return x
 
 
 def gaussian_blur(x: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
     """`x` blurred, zeros outside; the window is int(4 sigma) pixels, at least 3 and odd."""
     kernel = max(3, int(4 * sigma))
-    return _filter(x, kernel + 1 - kernel % 2, sigma, padded=True)
+    kernel += 1 - kernel % 2
+    return _gather(F.pad(x, [kernel // 2] * 4), _window(kernel, sigma, float(kernel // 2)))
+
+
+class _Dssim(torch.autograd.Function):
+    """Dissimilarity of two pictures; its gradient, with respect to the second, written out.
+
+    All four moments go through the filter together, and the three that carry a gradient come back
+    together: autograd would make three times the passes over memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, kernel: int) -> Tensor:
+        window = _window(kernel, 1.5, (kernel - 1) / 2)
+        mean_a, mean_b, cross, power = _gather(
+            torch.stack([a, b, a * b, (a * a).addcmul_(b, b)]), window
+        )
+        mean_cross = mean_a * mean_b
+        mean_power = (mean_a * mean_a).addcmul_(mean_b, mean_b)
+        c1, c2 = 0.01**2, 0.03**2
+        # SSIM = (top1 top2) / (low1 low2): luminance, then contrast and structure
+        top1 = 2 * mean_cross + c1
+        top2 = 2 * cross.sub_(mean_cross) + c2
+        low1, low2 = mean_power + c1, power.sub_(mean_power).add_(c2)
+        scale = 2 / (low1 * low2)
+        ssim = top1 * top2 * scale / 2
+        if ctx.needs_input_grad[1]:
+            by_power = -ssim / low2
+            by_mean = mean_a * (top2 - top1) * scale - 2 * mean_b * (by_power + ssim / low1)
+            slopes = torch.stack([by_mean, top1 * scale, by_power])
+            ctx.save_for_backward(a, b, slopes)
+            ctx.window = window
+        dissimilarity: Tensor = (1 - ssim.mean(dim=(2, 3))) / 2
+        return dissimilarity
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
+        a, b, slopes = ctx.saved_tensors
+        per_window = -grad / (2 * slopes[0, 0, 0].numel())
+        by_mean, by_cross, by_power = _scatter(slopes * per_window[..., None, None], ctx.window)
+        return None, by_mean.addcmul_(by_cross, a).addcmul_(by_power, b, value=2), None
 
 
 def dssim(
     a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], *, window: int
 ) -> Float[Tensor, "b c"]:
-    """Structural dissimilarity (1 - SSIM) / 2 per channel, of whole Gaussian windows only."""
-    kernel = max(1, window)
-    # both means and both second moments in one pass through the matrices
-    mean_a, mean_b, cross, power = _filter(
-        torch.stack([a, b, a * b, a * a + b * b]), kernel, 1.5, padded=False
-    )
-    mean_cross, mean_power = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
-    c1, c2 = 0.01**2, 0.03**2
-    luminance = (2 * mean_cross + c1) / (mean_power + c1)
-    contrast = (2 * (cross - mean_cross) + c2) / (power - mean_power + c2)
-    dissimilarity: Tensor = (1 - (luminance * contrast).mean(dim=(2, 3))) / 2
+    """Structural dissimilarity (1 - SSIM) / 2 per channel, of whole Gaussian windows only.
+
+    Differentiable with respect to `b` alone: `a` is the target.
+    """
+    if a.requires_grad:
+        raise ValueError("dssim gives no gradient to its first argument, the target")
+    apply: Callable[[Tensor, Tensor, int], Tensor] = _Dssim.apply
+    dissimilarity = apply(a, b, max(1, window))
     return dissimilarity
 
 
@@ -75,7 +136,7 @@ def soft_mask(mask: Float[Tensor, "b 1 r r"]) -> Float[Tensor, "b 1 r r"]:
 
     No mask stays above zero outside the blur's reach; SAEHD weighs its losses with it.
     """
-    return gaussian_blur(mask, max(1, mask.shape[-1] // 32)).clamp(0, 0.5) * 2
+    return gaussian_blur(mask, float(max(1, mask.shape[-1] // 32))).clamp(0, 0.5) * 2
 
 
 def smooth_outside(

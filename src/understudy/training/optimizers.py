@@ -11,18 +11,19 @@ adapting stepsizes by the belief in observed gradients", 2020.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from understudy.errors import StateError
 
 EPSILON = 1e-6
-PIECE = 65_536
-"""Numbers per piece on a processor: five streams of it fit the second-level caches."""
+PIECE = 262_144
+"""Numbers per piece on a processor: five streams of it fit the last-level cache; measured."""
 
 AVERAGE_EVERY = 8
 """Iterations between two updates of the averaged weights: it costs an eighth, and shows nowhere."""
@@ -55,6 +56,7 @@ class _Piece:
     averages: list[Tensor]
     slots: list[list[Tensor]]
     scratch: list[Tensor]
+    numerators: list[Tensor]
 
 
 class Optimizer(ABC):
@@ -80,9 +82,10 @@ class Optimizer(ABC):
         self.averaged: dict[str, Tensor] = (
             {name: p.clone() for name, p in self.parameters.items()} if rule.average else {}
         )
-        device = next(iter(self.parameters.values())).device
-        self._generator = torch.Generator(device=device)
-        self._pieces = self._cut(PIECE if device.type == "cpu" else None)
+        self._draws = np.random.default_rng(rule.seed)
+        self._rooms: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))
+        self._pieces: list[_Piece] = []
+        self._moving: frozenset[str] = frozenset()
 
     @abstractmethod
     def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
@@ -102,12 +105,14 @@ class Optimizer(ABC):
         scale = self._clip_scale(gradients)
         if self.rule.keep < 1:
             # a draw that depends on nothing but the seed and the iteration survives any resume
-            self._generator.manual_seed(self.rule.seed * 1_000_003 + self.iteration)
+            self._draws = np.random.Generator(np.random.SFC64([self.rule.seed, self.iteration]))
         decay = self._average_decay()
         flat = {
             name: _flat(_like(gradient, self.parameters[name]))
             for name, gradient in gradients.items()
         }
+        if self._moving != gradients.keys():
+            self._moving, self._pieces = frozenset(gradients), self._cut(gradients)
         for piece in self._pieces:
             self._update(piece, flat, rate=rate, scale=scale, decay=decay)
 
@@ -167,6 +172,13 @@ class Optimizer(ABC):
         norm = math.sqrt(float(torch.stack(squares).sum()))
         return self.rule.clip_norm / norm if norm >= self.rule.clip_norm else 1.0
 
+    def _dropped(self, like: Tensor) -> Tensor:
+        """Which numbers of a row rest in this iteration."""
+        # numpy's draws, four of 16 bits from each of 64, are twenty times as fast as bernoulli_
+        words = self._draws.integers(0, 2**64, -(-like.numel() // 4), dtype=np.uint64)
+        draws = torch.from_numpy(words.view(np.int16)[: like.numel()])
+        return (draws >= round(self.rule.keep * 2**16) - 2**15).to(like.device)
+
     def _average_decay(self) -> float | None:
         """Decay of the averages in this iteration; None if they rest."""
         if not self.rule.average or self.iteration % AVERAGE_EVERY:
@@ -184,32 +196,29 @@ class Optimizer(ABC):
         scale: float,
         decay: float | None,
     ) -> None:
-        if any(name not in gradients for name, _, _ in piece.sources):
-            return
         found = [gradients[name][start:end] for name, start, end in piece.sources]
-        torch._foreach_copy_(piece.scratch, found)
+        _copy(piece.scratch, found)
         if scale != 1:
             torch._foreach_mul_(piece.scratch, scale)
         numerators = self._direction(piece, piece.slots)
         if self.rule.keep < 1:
             for divisor in piece.scratch:
                 # dividing by infinity moves nothing
-                dropped = torch.rand(
-                    divisor.shape, generator=self._generator, device=divisor.device
-                ).ge_(self.rule.keep)
-                divisor.masked_fill_(dropped.bool(), math.inf)
+                divisor.masked_fill_(self._dropped(divisor), math.inf)
         torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
         if piece.shadows:
-            torch._foreach_copy_(piece.shadows, piece.weights)
+            _copy(piece.shadows, piece.weights)
         if decay is not None:
             torch._foreach_lerp_(piece.averages, piece.weights, 1 - decay)
 
-    def _cut(self, size: int | None) -> list[_Piece]:
-        """Pieces that cover every parameter: long ones cut up, short ones together."""
+    def _cut(self, names: Iterable[str]) -> list[_Piece]:
+        """Pieces that cover the named parameters: long ones cut up, short ones together."""
+        first = next(iter(self.parameters.values()))
+        size = PIECE if first.device.type == "cpu" else None
         stretches: list[list[tuple[str, int, int]]] = []
         room = 0
-        for name, parameter in self.parameters.items():
-            count = parameter.numel()
+        for name in names:
+            count = self.parameters[name].numel()
             step = size or count
             for start in range(0, count, step):
                 end = min(start + step, count)
@@ -220,6 +229,9 @@ class Optimizer(ABC):
                 room -= end - start
         if size is None:
             stretches = [[one for some in stretches for one in some]]
+        # every piece works in the same two rooms: they stay in the cache
+        room = max(sum(end - start for _, start, end in sources) for sources in stretches)
+        self._rooms = (first.new_empty(room), first.new_empty(room))
         return [self._piece(sources) for sources in stretches]
 
     def _piece(self, sources: Sequence[tuple[str, int, int]]) -> _Piece:
@@ -233,7 +245,8 @@ class Optimizer(ABC):
             shadows=cut(self.shadows) if self.shadows else [],
             averages=cut(self.averaged) if self.averaged else [],
             slots=[cut(self.slots[slot]) for slot in self.SLOTS],
-            scratch=[torch.empty_like(weight) for weight in weights],
+            scratch=_furnish(self._rooms[0], weights),
+            numerators=_furnish(self._rooms[1], weights),
         )
 
 
@@ -248,7 +261,7 @@ class AdaBelief(Optimizer):
         torch._foreach_sub_(piece.scratch, means)
         torch._foreach_mul_(variances, 0.999)
         torch._foreach_addcmul_(variances, piece.scratch, piece.scratch, 0.001)
-        torch._foreach_copy_(piece.scratch, variances)
+        _copy(piece.scratch, variances)
         torch._foreach_sqrt_(piece.scratch)
         torch._foreach_add_(piece.scratch, EPSILON)
         return means
@@ -261,13 +274,28 @@ class RmsProp(Optimizer):
 
     def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
         (powers,) = slots
-        gradients = [gradient.clone() for gradient in piece.scratch]
+        gradients = piece.numerators
+        _copy(gradients, piece.scratch)
         torch._foreach_mul_(powers, 0.9)
         torch._foreach_addcmul_(powers, gradients, gradients, 0.1)
-        torch._foreach_copy_(piece.scratch, powers)
+        _copy(piece.scratch, powers)
         torch._foreach_sqrt_(piece.scratch)
         torch._foreach_add_(piece.scratch, EPSILON)
         return gradients
+
+
+def _furnish(room: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Rows in `room` as long as `tensors`."""
+    counts = [tensor.numel() for tensor in tensors]
+    return list(torch.split(room[: sum(counts)], counts))
+
+
+def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
+    if targets[0].device.type != "cpu":
+        torch._foreach_copy_(targets, sources)
+        return
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)  # the fused form would first make a converted copy
 
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:

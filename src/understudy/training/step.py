@@ -23,6 +23,7 @@ from understudy.models.losses import (
     smooth_outside,
     soft_mask,
 )
+from understudy.training.allocator import keep_freed_memory
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
 from understudy.training.options import TrainOptions
 
@@ -58,6 +59,8 @@ class TrainStep:
     ) -> None:
         self.options = options
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.dtype = choose_dtype(options.precision, self.device)
         self.model = model.to(self.device)
         if lays_channels_last(self.dtype, self.device):
@@ -118,7 +121,7 @@ class TrainStep:
             eyes_mouth = join(batch.src.eyes_mouth, batch.dst.eyes_mouth)
         weight = None
         if self.model.config.kind == "Quick96":
-            weight = gaussian_blur(mask, 3)
+            weight = gaussian_blur(mask, 3.0)
         elif self.options.masked_training:
             weight = soft_mask(mask)
         return Target(face, mask, weight, eyes_mouth)
