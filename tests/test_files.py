@@ -1,5 +1,7 @@
 """A write leaves the old file or the new one."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -94,3 +96,34 @@ def test_json_round_trip_and_damage(tmp_path: Path) -> None:
     path.write_text("[" * 100_000)
     with pytest.raises(FormatError):
         read_json(path)
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    for name in ("王" * 83 + ".txt", "\N{GRINNING FACE}" * 62 + ".txt"):
+        write_bytes(tmp_path / name, b"whole")
+        assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_json_keeps_names_that_are_no_utf8(tmp_path: Path) -> None:
+    name = b"caf\xe9.mp4".decode("utf-8", "surrogateescape")
+    write_json(tmp_path / "a.json", {"source": name, "other": "文"})
+    assert read_json(tmp_path / "a.json") == {"source": name, "other": "文"}
+    assert "文" in (tmp_path / "a.json").read_bytes().decode("utf-8")
+
+
+def test_a_file_system_that_cant_wait_for_folders_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = os.fsync
+
+    def wait_for_files_only(handle: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{handle}"):  # noqa: PTH112 - a link, not a path
+            raise OSError(errno.EINVAL, "Invalid argument")
+        wait(handle)
+
+    monkeypatch.setattr(os, "fsync", wait_for_files_only)
+    write_bytes(tmp_path / "a", b"1")
+    assert (tmp_path / "a").read_bytes() == b"1"
+    monkeypatch.setattr(os, "fsync", lambda handle: os.read(-1, 1))  # a disk that fails
+    with pytest.raises(FileError):
+        write_bytes(tmp_path / "a", b"2")

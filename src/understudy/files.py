@@ -5,23 +5,27 @@ rename. Knows nothing of formats.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from understudy.errors import FormatError, from_os_error
 
 TEMPORARY_SUFFIX = ".partial"
+_CANT_WAIT = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 def temporary_path(path: Path) -> Path:
     """Unused hidden name beside `path`, with its ending so that encoders know the format."""
+    # A name may hold 255 bytes, and a character take four of them.
     return path.with_name(
-        f".{path.stem[:80]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}{path.suffix}"
+        f".{path.stem[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}{path.suffix}"
     )
 
 
@@ -58,7 +62,9 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any) -> None:  # any JSON value
     """Put `value` as indented UTF-8 JSON in place of whatever `path` held."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # A file name that is no UTF-8 comes as lone surrogates; their escaped form is JSON's own.
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
@@ -118,20 +124,59 @@ def make_dir(path: Path) -> Path:
     return path
 
 
+def remove_files(paths: Iterable[Path]) -> None:
+    """Take away these files; one that is gone already is no matter.
+
+    Raises:
+        StorageError: one can't be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise from_os_error(error, path, doing="write") from error
+
+
+def remove_leftovers(folder: Path, *, stem: str = "") -> None:
+    """Take away what killed writes left in `folder`, or only those of files called `stem`.
+
+    Only for whoever alone writes there.
+
+    Raises:
+        StorageError: one can't be removed.
+    """
+    if folder.is_dir():
+        begin = f"{stem[:40]}." if stem else ""
+        hidden = (p for p in folder.iterdir() if p.name.startswith(".") and p.is_file())
+        mine = (p for p in hidden if p.name.lstrip(".").startswith(begin))
+        remove_files([p for p in mine if TEMPORARY_SUFFIX in p.name])
+
+
 def fsync(path: Path) -> None:
     """Wait until a file or folder is on disk; file systems that can't do folders are left alone."""
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
+    # Windows waits only for what is open for writing.
+    flags = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY | os.O_CLOEXEC
     try:
         handle = os.open(path, flags)
     except (PermissionError, IsADirectoryError):  # Windows opens no folders
         return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANT_WAIT or not path.is_dir():
+            raise
     finally:
         os.close(handle)
 
 
 def sha256_file(path: Path) -> str:
-    """Hex digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hex digest of a file's content.
+
+    Raises:
+        FileError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise from_os_error(error, path, doing="read") from error
