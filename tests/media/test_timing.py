@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,14 @@ def test_too_few_frames_take_the_stated_rate(times: list[Fraction]) -> None:
     timing = fit_timing(times, time_base=MILLISECOND, hints=(None, Fraction(24)))
     assert (timing.rate, timing.count, timing.is_constant) == (24, len(times), True)
     assert fit_timing(times, time_base=MILLISECOND).rate > 0
+
+
+@given(
+    st.lists(st.fractions(Fraction(1, 10**6), 10**9), min_size=1, max_size=20),
+    st.sampled_from([MILLISECOND, Fraction(1, 90000), Fraction(1)]),
+)
+def test_any_gap_gives_moments_that_an_encoder_takes(steps: list[Fraction], base: Fraction) -> None:
+    timing = fit_timing(list(accumulate(steps, initial=Fraction(0))), time_base=base)
+    assert timing.rate > 0
+    if timing.ticks is not None:
+        assert all(before < after for before, after in pairwise(timing.ticks))

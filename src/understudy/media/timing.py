@@ -89,7 +89,7 @@ def fit_timing(
     if count < 2:
         return Timing((*candidates, FALLBACK_RATE)[0], count, time_base, start)
     mean = (count - 1) / relative[-1]
-    exact = mean.limit_denominator(1001)
+    exact = max(mean.limit_denominator(1001), Fraction(1, 1001))
     for rate in (*candidates, *_COMMON_RATES, exact):
         # A tick longer than a tenth of a frame explains anything: not evidence of a rate.
         slack = min(time_base, 1 / (10 * rate))
@@ -97,5 +97,8 @@ def fit_timing(
             abs(time - index / rate) <= slack for index, time in enumerate(relative)
         ):
             return Timing(rate, count, time_base, start)
-    ticks = tuple(round(time / time_base) for time in relative)
-    return Timing(mean.limit_denominator(100_000), count, time_base, start, ticks)
+    ticks = [0]
+    for time in relative[1:]:  # moments made up for frames without one may share a tick
+        ticks.append(max(round(time / time_base), ticks[-1] + 1))
+    mean = max(mean.limit_denominator(100_000), Fraction(1, 100_000))
+    return Timing(mean, count, time_base, start, tuple(ticks))
