@@ -155,6 +155,8 @@ def test_missing_and_wrong_things_are_told(tmp_path: Path) -> None:
         write_image(tmp_path / "x.xyz", np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(OptionError, match="16 bits"):
         write_image(tmp_path / "x.jpg", np.zeros((2, 2, 3), np.uint16))
+    with pytest.raises(OptionError, match="70000x1"):
+        write_image(tmp_path / "x.jpg", np.zeros((1, 70_000, 3), np.uint8))
     assert not list(tmp_path.iterdir())
     with pytest.raises(FileError, match="nothing"):
         write_image(tmp_path / "no folder" / "x.png", np.zeros((2, 2, 3), np.uint8))

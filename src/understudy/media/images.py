@@ -129,7 +129,7 @@ def write_image(
 
     Raises:
         StorageError: the disk is full or the folder can't be written.
-        OptionError: the ending is unknown, or JPEG is asked to hold 16 bits.
+        OptionError: the ending is unknown, or its format can't hold the size or the 16 bits.
     """
     data = encode_picture(picture, path.suffix, bit_depth=bit_depth, jpeg_quality=jpeg_quality)
     write_bytes(path, data, durable=durable)
@@ -147,8 +147,7 @@ def write_mask(
     ending = _checked_ending(path.suffix)
     pixels = to_pixels(mask[..., None], bit_depth=bit_depth)
     settings = _PNG if ending == "png" else ()
-    encoded: np.ndarray = cv2.imencode(f".{ending}", pixels, settings)[1]
-    write_bytes(path, encoded.tobytes(), durable=durable)
+    write_bytes(path, _encoded(pixels, ending, settings), durable=durable)
 
 
 def encode_picture(
@@ -161,7 +160,7 @@ def encode_picture(
     """Encoded bytes of a picture; `suffix` (".png", ".jpg", ".tif") names the format.
 
     Raises:
-        OptionError: the format is unknown, or JPEG is asked to hold 16 bits.
+        OptionError: the format is unknown, or can't hold the size or the 16 bits.
     """
     ending = _checked_ending(suffix)
     pixels = _at_depth(picture, bit_depth)
@@ -177,10 +176,7 @@ def encode_picture(
                 remedy="Write PNG, or ask for 8 bits.",
             )
         settings = (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
-    encoded: np.ndarray = cv2.imencode(
-        f".{ending}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings
-    )[1]
-    return encoded.tobytes()
+    return _encoded(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), ending, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +229,18 @@ def _checked_ending(suffix: str) -> str:
             remedy="Choose one of these endings.",
         )
     return ending
+
+
+def _encoded(pixels: np.ndarray, ending: str, settings: tuple[int, ...]) -> bytes:
+    done, data = cv2.imencode(f".{ending}", pixels, settings)
+    if not done:
+        raise OptionError(
+            "picture format",
+            expected=f"a picture that {ending} can hold",
+            found=f"one of {pixels.shape[1]}x{pixels.shape[0]}",
+            remedy="Write PNG, which holds larger ones.",
+        )
+    return np.asarray(data).tobytes()
 
 
 def _at_depth(picture: Pixels | Image, bit_depth: Literal[8, 16] | None) -> Pixels:
