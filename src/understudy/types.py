@@ -4,7 +4,7 @@ Everything here is plain data on numpy arrays. Nothing here reads a file by itse
 carry the function that reads them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -94,7 +94,7 @@ class FaceSample:
     source_landmarks: Landmarks | None = None
     frame_to_face: Matrix | None = None
     brow_expand: float = 1.0
-    polygons: tuple[Polygon, ...] = ()
+    polygons: Sequence[Polygon | tuple[bool, Float32[np.ndarray, "_ 2"]]] = ()
     mask: Mask | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     encoded: Callable[[], bytes] | None = None

@@ -7,7 +7,7 @@ nothing of folders of faces. Source: reference "dfl-formats" sections 1 to 4 and
 
 import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any  # metadata is of any type until it is checked
@@ -139,16 +139,32 @@ def write_face(
     embed = containers.png_with_payload if as_png else containers.jpeg_with_payload
     data = embed(picture, payload, path)
     sidecar = sidecar_path(path)
+    leaves_sidecar = not in_sidecar and _has_sidecar(path)
     if in_sidecar and mask is not None:
         files.write_bytes(sidecar, mask.tobytes(), durable=durable)
     files.write_bytes(path, data, durable=durable)
-    if not in_sidecar:
+    if leaves_sidecar:
         _remove(sidecar)
 
 
 def sidecar_path(path: Path) -> Path:
     """Where the mask of the face at `path` lies if it is too large for the file itself."""
     return path.with_name(path.stem + SIDECAR_SUFFIX)
+
+
+def _has_sidecar(path: Path) -> bool:
+    """Whether a mask lies beside the face that is at `path` now, and is its own."""
+    if not sidecar_path(path).is_file() or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            payload = containers.read_header(stream, path).payload
+        meta = safe_pickle.loads(payload, source=path) if payload else None
+    except FormatError:  # what is no face has no mask
+        return False
+    except OSError as error:
+        raise from_os_error(error, path, doing="read") from error
+    return isinstance(meta, dict) and _SIDECAR_KEY in meta
 
 
 def _remove(path: Path) -> None:
@@ -305,7 +321,7 @@ def _encoded_picture(sample: FaceSample, path: Path, *, quality: int, as_png: bo
 def _metadata(sample: FaceSample, mask: np.ndarray | None) -> dict[str, Any]:
     """The dict DFL expects, in the types it needs."""
     meta: dict[str, Any] = {
-        "face_type": sample.face_type.value,
+        "face_type": FaceType(sample.face_type).value,
         "landmarks": _nested(sample.landmarks),
         "source_filename": sample.source_name,
         "source_rect": None if sample.source_box is None else np.array(sample.source_box, np.int64),
@@ -325,11 +341,11 @@ def _nested(points: Landmarks | None) -> list[list[float]] | None:
     return None if points is None else [[float(x), float(y)] for x, y in points]
 
 
-def _polygon_dict(polygons: tuple[Polygon, ...]) -> dict[str, Any] | None:
+def _polygon_dict(polygons: Sequence[tuple[bool, np.ndarray]]) -> dict[str, Any] | None:
     if not polygons:
         return None
     entries = [
-        {"type": int(polygon.include), "pts": np.asarray(polygon.points, np.float32)}
-        for polygon in polygons
+        {"type": int(include), "pts": np.asarray(points, np.float32)}
+        for include, points in polygons
     ]
     return {"polys": entries}
