@@ -101,7 +101,21 @@ def test_clear_keeps_clips_and_consent(workspace: Workspace) -> None:
     assert list(workspace.src.aligned_dir.iterdir()) == []
 
 
+def test_what_cant_be_cleared_is_told(workspace: Workspace, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "face.jpg").write_bytes(b"face")
+    workspace.model_dir.rmdir()
+    workspace.model_dir.symlink_to(elsewhere)
+    with pytest.raises(FileError, match="model"):
+        workspace.clear()
+    assert (elsewhere / "face.jpg").exists()
+
+
 def test_manifest_round_trip(workspace: Workspace) -> None:
     assert workspace.read_manifest("frames_src") is None
     workspace.write_manifest("frames_src", {"count": 3})
     assert workspace.read_manifest("frames_src") == {"count": 3}
+    workspace.manifest_path("frames_src").write_text("[1, 2]")
+    with pytest.raises(FormatError, match=r"frames_src\.json.*a list"):
+        workspace.read_manifest("frames_src")

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy import __version__
-from understudy.errors import FileError, WorkspaceBusyError, WorkspaceError
+from understudy.errors import (
+    FileError,
+    FormatError,
+    WorkspaceBusyError,
+    WorkspaceError,
+    from_os_error,
+)
 from understudy.files import make_dir, read_json, write_json
 
 if sys.platform == "win32":
@@ -26,7 +32,7 @@ else:
 
 VERSION = 1
 SideName = Literal["src", "dst"]
-_held: dict[Path, int] = {}
+_held: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +156,7 @@ class Workspace:
         """
         key = self.root.resolve()
         if key in _held:  # a step within a step
-            _held[key] += 1
-            try:
-                yield
-            finally:
-                _held[key] -= 1
+            yield
             return
         path = self.root / "workspace.lock"
         try:
@@ -177,11 +179,11 @@ class Workspace:
                 )
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()}\n".encode())
-            _held[key] = 1
+            _held.add(key)
             try:
                 yield
             finally:
-                del _held[key]
+                _held.remove(key)
         finally:
             os.close(handle)
 
@@ -201,7 +203,14 @@ class Workspace:
         if not path.exists():
             return None
         content = read_json(path)
-        return content if isinstance(content, dict) else None
+        if not isinstance(content, dict):
+            raise FormatError(
+                path,
+                expected="what a step has finished",
+                found=f"a {type(content).__name__}",
+                remedy="Restore it from a backup, or remove it to do this part anew.",
+            )
+        return content
 
     def write_manifest(self, name: str, content: dict[str, Any]) -> None:
         """Record what a step has finished."""
@@ -216,9 +225,16 @@ class Workspace:
         return [self.root / n for n in names if (self.root / n).exists()]
 
     def clear(self) -> None:
-        """Remove frames, faces, models and results, and make the empty folders again."""
+        """Remove frames, faces, models and results, and make the empty folders again.
+
+        Raises:
+            StorageError: something can't be removed; the rest may be gone.
+        """
         for path in self.content():
-            shutil.rmtree(path)
+            try:
+                shutil.rmtree(path)
+            except OSError as error:
+                raise from_os_error(error, path, doing="write") from error
         self.create(self.root)
 
 
