@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from understudy.errors import FileError, FormatError
-from understudy.files import make_dir, read_bytes, read_json, replacing, write_bytes, write_json
+from understudy.files import (
+    make_dir,
+    read_bytes,
+    read_json,
+    remove_files,
+    remove_leftovers,
+    replacing,
+    sha256_file,
+    temporary_path,
+    write_bytes,
+    write_json,
+)
 
 WRITE_FOREVER = """
 import sys
@@ -127,3 +138,25 @@ def test_a_file_system_that_cant_wait_for_folders_is_left_alone(
     monkeypatch.setattr(os, "fsync", lambda handle: os.read(-1, 1))  # a disk that fails
     with pytest.raises(FileError):
         write_bytes(tmp_path / "a", b"2")
+
+
+def test_only_what_killed_writes_left_is_removed(tmp_path: Path) -> None:
+    names = ("résult.mp4", "result2.mp4", "x" * 120 + ".png", ".hidden", "a.partial.png")
+    kept = [tmp_path / name for name in names]
+    left = [temporary_path(path) for path in kept[:3]] + [temporary_path(temporary_path(kept[0]))]
+    for path in (*kept, *left):
+        path.write_bytes(b"x")
+    remove_leftovers(tmp_path, stem="résult")
+    assert [path.exists() for path in left] == [False, True, True, False]
+    remove_leftovers(tmp_path)
+    assert [path for path in left if path.exists()] == []
+    assert all(path.exists() for path in kept)
+    remove_leftovers(tmp_path / "no folder")
+
+
+def test_what_cant_be_read_or_removed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="nowhere"):
+        sha256_file(tmp_path / "nowhere")
+    remove_files([tmp_path / "nowhere"])
+    with pytest.raises(FileError, match=tmp_path.name):
+        remove_files([tmp_path])

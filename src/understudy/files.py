@@ -128,7 +128,7 @@ def remove_files(paths: Iterable[Path]) -> None:
     """Take away these files; one that is gone already is no matter.
 
     Raises:
-        StorageError: one can't be removed.
+        FileError: one can't be removed.
     """
     for path in paths:
         try:
@@ -143,7 +143,7 @@ def remove_leftovers(folder: Path, *, stem: str = "") -> None:
     Only for whoever alone writes there.
 
     Raises:
-        StorageError: one can't be removed.
+        FileError: one can't be removed.
     """
     if folder.is_dir():
         begin = f"{stem[:40]}." if stem else ""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.errors import FileError, FormatError, MaterialError, OptionError
 from understudy.faces.settings import ExtractSettings
-from understudy.files import make_dir
+from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
+from understudy.steps.frames import frames_identity
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Frames that go through the networks together: fewer cost more each, more wait for one another.
 BATCH = 6
+FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pak")
 
 
 class ExtractOptions(StepOptions, ExtractSettings):
@@ -53,8 +55,9 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         )
     for path in listed.shadowed:
         job.message(f"{path.name}: left out, another picture has its name")
-    journal = Journal(workspace.manifests_dir / f"extract_{side.name}.jsonl")
-    kept = _take_up(options, side, journal)
+    remove_leftovers(side.aligned_dir)
+    journal = Journal(workspace.manifests_dir / f"extract_{side.name}.jsonl", anew=options.restart)
+    kept = _take_up(options, side, journal, frames_identity(workspace, side.name))
     if kept is not None:
         return _report(side, done=0, skipped=len(listed.paths), found=kept)
     todo = [path for path in listed.paths if path.name not in journal.items]
@@ -62,7 +65,8 @@ def extract(options: ExtractOptions, job: Job) -> Report:
     if todo:
         with journal:
             _work(options, side, journal, todo, total=len(listed.paths), job=job)
-    found = sum(len(row["files"]) for row in journal.items.values())
+    done = sum(path.name in journal.items for path in todo)
+    found = len(_faces(side))
     if not found:
         raise MaterialError(
             side.frames_dir,
@@ -70,7 +74,7 @@ def extract(options: ExtractOptions, job: Job) -> Report:
             found=f"none in {len(listed.paths)} frames",
             remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
         )
-    report = _report(side, done=len(todo) - len(job.failures), skipped=skipped, found=found)
+    report = _report(side, done=done, skipped=skipped, found=found)
     empty = sum(not row["files"] for row in journal.items.values())
     several = sum(len(row["files"]) > 1 for row in journal.items.values())
     report.details |= {"frames_without_face": empty, "frames_with_several": several}
@@ -78,26 +82,30 @@ def extract(options: ExtractOptions, job: Job) -> Report:
     return report
 
 
-def _take_up(options: ExtractOptions, side: Side, journal: Journal) -> int | None:
+def _take_up(
+    options: ExtractOptions, side: Side, journal: Journal, frames: list[list[Any]] | None
+) -> int | None:
     """Number of faces if the faceset is the user's own and stays as it is; else None."""
     made_with = {
         "settings": options.model_dump(mode="json", include=set(ExtractSettings.model_fields)),
         "detector": options.detector,
         "landmarker": options.landmarker,
+        "frames": frames,
     }
     faces = _faces(side)
     if options.restart:
-        for path in faces:
-            path.unlink()
+        remove_files(faces)
         journal.begin(made_with)
     elif not journal.header:
         if faces:
             return len(faces)
         journal.begin(made_with)
+    elif not faces and any(row["files"] for row in journal.items.values()):
+        journal.begin(made_with)  # the user took all of them away
     elif journal.header != made_with:
         raise OptionError(
             side.aligned_dir,
-            expected="the options these faces were made with",
+            expected="the frames and options these faces were made with",
             found=_difference(journal.header, made_with),
             remedy="Add --restart to delete these faces, or repeat the old options.",
         )
@@ -107,7 +115,8 @@ def _take_up(options: ExtractOptions, side: Side, journal: Journal) -> int | Non
 def _faces(side: Side) -> list[Path]:
     if not side.aligned_dir.is_dir():
         return []
-    return [p for p in side.aligned_dir.iterdir() if p.suffix.lower() in (".jpg", ".png", ".pak")]
+    found = [*side.aligned_dir.glob("*"), *side.aligned_dir.glob("*/*")]  # persons have folders
+    return [p for p in found if p.suffix.lower() in FACE_SUFFIXES and p.is_file()]
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

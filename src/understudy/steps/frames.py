@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.errors import MaterialError, OptionError
-from understudy.files import sha256_file
+from understudy.files import remove_files, remove_leftovers, sha256_file
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
@@ -39,6 +39,7 @@ def frames(options: FramesOptions, job: Job) -> Report:
 
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
+    remove_leftovers(side.frames_dir)
     clips = _clips(options, side)
     name = f"frames_{side.name}"
     manifest = workspace.read_manifest(name)
@@ -47,9 +48,8 @@ def frames(options: FramesOptions, job: Job) -> Report:
         return _own_pictures(side, len(there))
     asked = _asked(options, clips)
     if options.restart:
-        for path in there:
-            path.unlink()
-        manifest = None
+        remove_files(there)
+        manifest, there = None, []
     if manifest is None and there:
         raise OptionError(
             side.frames_dir,
@@ -65,9 +65,9 @@ def frames(options: FramesOptions, job: Job) -> Report:
             remedy="Add --restart to delete the old frames, or choose another workspace.",
         )
     if manifest is not None and manifest["complete"]:
-        count = sum(len(m.names) for m in read_frame_manifests(workspace, side.name))
-        if len(there) >= count:
-            return _report(side, done=0, skipped=count)
+        names = [n for part in read_frame_manifests(workspace, side.name) for n in part.names]
+        if {path.name for path in there}.issuperset(names):
+            return _report(side, done=0, skipped=len(names))
     workspace.write_manifest(name, {"asked": asked, "complete": False, "clips": []})
     parts, written, kept = _extract(options, side, clips, job)
     content = {"asked": asked, "complete": True, "clips": [p.to_json() for p in parts]}
@@ -122,6 +122,14 @@ def clip_paths(workspace: Workspace, side: SideName) -> tuple[Path, ...]:
     """The clips the frames of a side came from, where they lay then."""
     content = workspace.read_manifest(f"frames_{side}") or {}
     return tuple(Path(clip["path"]) for clip in content.get("asked", {}).get("clips", ()))
+
+
+def frames_identity(workspace: Workspace, side: SideName) -> list[list[Any]] | None:
+    """What tells one side's frames from those of other clips; None for a user's own pictures."""
+    content = workspace.read_manifest(f"frames_{side}")
+    if content is None:
+        return None
+    return [[Path(clip["path"]).name, clip["bytes"]] for clip in content["asked"]["clips"]]
 
 
 def _clips(options: FramesOptions, side: Side) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ One JSON line per item in a file that only grows; its first line says what the i
 A line cut off by a kill counts as never written. Knows nothing of the items.
 """
 
+import errno
 import json
 import os
 import time
@@ -18,15 +19,15 @@ SYNC_SECONDS = 2.0
 
 
 class Journal:
-    """Finished items by name. Use as a context while adding."""
+    """Finished items by name. Use as a context while adding; `anew` leaves a file unread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         self.path = path
         self.header: dict[str, Any] = {}
         self.items: dict[str, dict[str, Any]] = {}
         self._handle = -1
         self._synced = 0.0
-        if path.exists():
+        if path.exists() and not anew:
             self._read()
 
     def _read(self) -> None:
@@ -40,7 +41,7 @@ class Journal:
                 self.path,
                 expected="one JSON object per line",
                 found=f"something else ({error})",
-                remedy="Restore it, or start the step anew with --restart.",
+                remedy="Remove it and start the step again; extract needs --restart then.",
             ) from error
 
     def begin(self, header: dict[str, Any]) -> None:
@@ -64,8 +65,10 @@ class Journal:
     def add(self, item: str, **facts: Any) -> None:  # any JSON values
         """Record an item as finished."""
         row = {"item": item, **facts}
+        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         try:
-            os.write(self._handle, json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            if os.write(self._handle, line) < len(line):  # the next line must not be glued to it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 os.fsync(self._handle)
                 self._synced = time.monotonic()
