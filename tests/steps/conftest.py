@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from understudy.cli.main import main
 from understudy.media.encode import encode_video
 from understudy.media.video import decode_frames
 from understudy.steps.demo import CLIPS
@@ -44,3 +45,17 @@ def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("faceless") / "noise.mp4"
     encode_video(frames, out, timing=Fraction(25))
     return out
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> object:
+    """Runs a command that must fail on the user's input; gives its one line."""
+
+    def run(*tokens: str | Path) -> str:
+        capsys.readouterr()
+        assert main([str(token) for token in tokens]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1, lines
+        return lines[0]
+
+    return run

@@ -1,14 +1,20 @@
 """Steps started again: after a kill, after the user changed the folder, with other clips."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from understudy.cli.main import main
+from understudy.files import temporary_path
+from understudy.media.video import decode_frames
+from understudy.provenance.verify import verify
 from understudy.workspace import Workspace
 
 Clips = tuple[Path, Path]
+Told = Callable[..., str]
 TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
 TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
 
@@ -91,3 +97,107 @@ def test_damaged_record_of_extraction_is_told_and_mended_by_restart(
     assert "extract_src.jsonl" in capsys.readouterr().err
     assert main([*extract, "--restart"]) == 0
     assert len(names(workspace / "data_src" / "aligned")) == 6
+
+
+def test_what_killed_writes_left_is_swept(workspace: Path, clips: Clips, tmp_path: Path) -> None:
+    out = tmp_path / "result.mp4"
+    nested = temporary_path(temporary_path(out))
+    others = temporary_path(tmp_path / "result2.mp4")
+    finished = ("data_dst/00009.png", "data_dst/aligned/00009_0.jpg", "data_dst/merged/00009.png")
+    left = [temporary_path(workspace / name) for name in finished]
+    for path in (*left, nested, others):
+        path.write_bytes(b"half")
+    at = ["--workspace", str(workspace)]
+    assert main(["frames", "dst", "--video", str(clips[1]), *at]) == 0
+    assert main(["extract", "dst", "--image-size", "128", *at]) == 0
+    assert main(["merge", *at]) == 0
+    assert main(["video", "--out", str(out), *at]) == 0
+    assert [path for path in (*left, nested) if path.exists()] == []
+    assert others.exists(), "another film's"
+
+
+def test_a_changed_plate_is_merged_again(workspace: Path) -> None:
+    plate = workspace / "data_dst" / "00002.png"
+    plate.write_bytes((workspace / "data_dst" / "00004.png").read_bytes())
+    before = {p.name: p.read_bytes() for p in (workspace / "data_dst" / "merged").iterdir()}
+    assert main(["merge", "--workspace", str(workspace)]) == 0
+    report = json.loads((workspace / "reports" / "merge.json").read_text())
+    assert report["done"] == 1
+    after = (workspace / "data_dst" / "merged" / "00002.png").read_bytes()
+    assert after != before["00002.png"]
+
+
+def test_a_damaged_face_of_dst_is_listed(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    face = workspace / "data_dst" / "aligned" / "00002_0.jpg"
+    face.write_bytes(face.read_bytes()[:300])
+    capsys.readouterr()
+    assert main(["merge", "--workspace", str(workspace)]) == 3
+    assert "00002_0.jpg" in capsys.readouterr().err
+
+
+def test_faces_of_other_frames_are_told(workspace: Path, told: Told) -> None:
+    aligned = workspace / "data_dst" / "aligned"
+    face = workspace / "data_src" / "aligned" / "00006_0.jpg"
+    for path in aligned.iterdir():
+        path.unlink()
+    shutil.copy(face, aligned)
+    assert str(aligned) in told("merge", "--workspace", workspace)
+
+
+def test_no_film_of_old_and_new_frames(workspace: Path, told: Told, tmp_path: Path) -> None:
+    plate = workspace / "data_dst" / "00003.png"
+    whole = plate.read_bytes()
+    plate.write_bytes(whole[:500])
+    at = ["--workspace", str(workspace)]
+    assert main(["merge", "--erode-mask", "5", *at]) == 3
+    out = tmp_path / "result.mp4"
+    assert "understudy merge" in told("video", "--out", out, *at)
+    plate.write_bytes(whole)
+    assert main(["merge", "--erode-mask", "5", *at]) == 0
+    assert main(["video", "--out", str(out), *at]) == 0
+    assert sum(1 for _ in decode_frames(out)) == 5
+
+
+def test_frames_merged_by_another_program_become_a_film(workspace: Path, tmp_path: Path) -> None:
+    (workspace / "merge.json").unlink()
+    shutil.rmtree(workspace / "manifests")
+    out = tmp_path / "result.mp4"
+    assert main(["video", "--out", str(out), "--fps", "24", "--workspace", str(workspace)]) == 0
+    assert sum(1 for _ in decode_frames(out)) == 5
+    assert verify(out).integrity == "intact"
+
+
+def test_a_consent_recorded_later_is_in_the_film(workspace: Path, tmp_path: Path) -> None:
+    at, out = ["--workspace", str(workspace)], tmp_path / "result.mp4"
+    film = ["video", "--out", str(out), *at]
+    assert main(film) == 0
+    assert "not recorded" in verify(out).consent
+    assert main(["consent", "--subject", "a", "--basis", "own-face", *at]) == 0
+    assert main(film) == 0
+    assert "not recorded" not in verify(out).consent
+
+
+def test_no_clip_and_no_foreign_file_is_overwritten(
+    workspace: Path, told: Told, clips: Clips, tmp_path: Path
+) -> None:
+    at = ["--workspace", str(workspace)]
+    for clip in clips:
+        before = clip.read_bytes()
+        line = told("run", "--src", clips[0], "--dst", clips[1], "--out", clip, *at, "--overwrite")
+        assert clip.name in line
+        assert clip.name in told("video", "--out", clip, "--overwrite", *at)
+        assert clip.read_bytes() == before
+    out = tmp_path / "precious.mp4"
+    out.write_bytes(b"precious")
+    assert "--overwrite" in told("video", "--out", out, *at)
+    assert out.read_bytes() == b"precious"
+    assert main(["video", "--out", str(out), "--overwrite", *at]) == 0
+    assert main(["video", "--out", str(out), "--crf", "20", *at]) == 0, "it is our own now"
+
+
+def test_training_lists_faces_it_can_not_read(workspace: Path) -> None:
+    face = workspace / "data_src" / "aligned" / "00002_0.jpg"
+    face.write_bytes(face.read_bytes()[:300])
+    assert main(["train", "--workspace", str(workspace), "--target-iter", "2"]) == 3

@@ -13,20 +13,6 @@ from understudy.workspace import Workspace
 Clips = tuple[Path, Path]
 
 
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> object:
-    """Runs a command that must fail on the user's input; gives its one line."""
-
-    def run(*tokens: str | Path) -> str:
-        capsys.readouterr()
-        assert main([str(token) for token in tokens]) == 2
-        lines = capsys.readouterr().err.strip().splitlines()
-        assert len(lines) == 1, lines
-        return lines[0]
-
-    return run
-
-
 def film(src: Path, dst: Path, out: Path, *more: str) -> list[str | Path]:
     return ["run", "--src", src, "--dst", dst, "--out", out, "--preset", "demo", *more]
 

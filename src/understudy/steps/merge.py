@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from understudy.errors import MaterialError
-from understudy.files import make_dir, write_json
+from understudy.files import make_dir, remove_leftovers, write_json
 from understudy.job import Job
 from understudy.merging.settings import MergeSettings
 from understudy.options import option
@@ -21,6 +22,7 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     from understudy.models.predictor import FacePredictor
 
+SESSION = "merge.json"
 SESSION_VERSION = 1
 
 
@@ -36,16 +38,21 @@ class Merger:
     """Merges one frame after another, each as its own item of the step."""
 
     def __init__(
-        self, workspace: Workspace, predictor: "FacePredictor", settings: MergeSettings
+        self,
+        workspace: Workspace,
+        predictor: "FacePredictor",
+        settings: MergeSettings,
+        faces: dict[str, list[Landmarks]],
     ) -> None:
         self._workspace = workspace
         self._predictor = predictor
         self._settings = settings
-        self._faces = faces_by_frame(workspace)
+        self._faces = faces
 
     def key(self, frame: Path, made_by: str) -> str:
-        """What the result of a frame follows from: the model, the settings and its faces."""
-        digest = hashlib.sha256(made_by.encode())
+        """What the result of a frame follows from: the model, the settings, plate and faces."""
+        plate = frame.stat()
+        digest = hashlib.sha256(f"{made_by} {plate.st_size} {plate.st_mtime_ns}".encode())
         for landmarks in self._faces.get(frame.stem, ()):
             digest.update(np.asarray(landmarks, np.float64).tobytes())
         return digest.hexdigest()[:16]
@@ -87,12 +94,13 @@ def merge(options: MergeOptions, job: Job) -> Report:
             found="none",
             remedy=f"First: understudy frames dst --workspace {workspace.root}",
         )
+    faces = faces_by_frame(workspace, frames, job)
     settings = MergeSettings(**{n: getattr(options, n) for n in MergeSettings.model_fields})
     predictor, model_facts = load_predictor(workspace, options, job)
-    merger = Merger(workspace, predictor, settings)
+    merger = Merger(workspace, predictor, settings, faces)
     made_by = _hash({"settings": settings.model_dump(mode="json"), "model": model_facts})
     for folder in (workspace.merged_dir, workspace.merged_mask_dir):
-        make_dir(folder)
+        remove_leftovers(make_dir(folder))
     session = {
         "version": SESSION_VERSION,
         "model": model_facts,
@@ -100,25 +108,26 @@ def merge(options: MergeOptions, job: Job) -> Report:
         "made_by": made_by,
         "frames": len(frames),
     }
-    write_json(workspace.root / "merge.json", session)
+    write_json(workspace.root / SESSION, session | {"complete": False})
     journal = Journal(workspace.manifests_dir / "merge.jsonl")
     if not journal.header:
         journal.begin({"version": SESSION_VERSION})
     keys = {frame: merger.key(frame, made_by) for frame in frames}
     todo = [frame for frame in frames if not _is_done(merger, journal, frame, keys[frame])]
-    skipped, faces = len(frames) - len(todo), 0
+    skipped, done, replaced = len(frames) - len(todo), 0, 0
     with journal:
         results = job.map(
             merger.merge, todo, total=len(frames), done_before=skipped, name=lambda p: p.name
         )
         for frame, count in results:
             journal.add(frame.name, key=keys[frame], faces=count)
-            faces += count
-    report = Report("merge", done=len(todo) - len(job.failures), skipped=skipped)
+            done, replaced = done + 1, replaced + count
+    write_json(workspace.root / SESSION, session | {"complete": done == len(todo)})
+    report = Report("merge", done=done, skipped=skipped)
     report.outputs = [workspace.merged_dir]
     report.details = {
-        "summary": f"{len(frames) - len(job.failures)} frames merged",
-        "faces": faces,
+        "summary": f"{skipped + done} frames merged",
+        "faces": replaced,
         "made_by": made_by,
         "model": model_facts,
     }
@@ -134,18 +143,32 @@ def _hash(value: Any) -> str:  # any JSON value
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def faces_by_frame(workspace: Workspace) -> dict[str, list[Landmarks]]:
+def faces_by_frame(
+    workspace: Workspace, frames: Sequence[Path], job: Job
+) -> dict[str, list[Landmarks]]:
     """Landmarks of all faces of dst by the stem of their frame, in the order of the faceset.
 
+    Faces that can't be read are recorded as failed.
+
     Raises:
-        MaterialError: the faceset is missing or empty.
+        MaterialError: the faceset is missing or empty, or of other frames than these.
     """
     from understudy.facesets.faceset import Faceset
 
     faces: dict[str, list[Landmarks]] = defaultdict(list)
-    for sample in Faceset.open(workspace.dst.aligned_dir):
+    faceset = Faceset.open(workspace.dst.aligned_dir)
+    for sample in faceset:
         if sample.source_name is not None and sample.source_landmarks is not None:
             faces[Path(sample.source_name).stem].append(sample.source_landmarks)
+    for failure in faceset.skipped:
+        job.fail(failure.item, failure.reason)
+    if faces.keys().isdisjoint(frame.stem for frame in frames):
+        raise MaterialError(
+            workspace.dst.aligned_dir,
+            expected="faces out of the frames of dst",
+            found="none whose frame is there",
+            remedy=f"First: understudy extract dst --restart --workspace {workspace.root}",
+        )
     return dict(faces)
 
 

@@ -14,11 +14,9 @@ from understudy.steps.frames import FramesOptions
 from understudy.steps.merge import MergeOptions
 from understudy.steps.perform import StepOptions, perform
 from understudy.steps.train import PresetName, TrainStepOptions
-from understudy.steps.video import VideoOptions
+from understudy.steps.video import VideoOptions, check_out
 from understudy.types import Report
 from understudy.workspace import Workspace
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 
 
 class RunOptions(StepOptions):
@@ -34,6 +32,7 @@ class RunOptions(StepOptions):
     target_iter: int = option(0, "Train up to this iteration; 0 = the preset's.", ge=0)
     minutes: float = option(0.0, "Train this long, counted over all runs; 0 = the preset's.", ge=0)
     max_faces: int = option(0, "Faces per frame at most, largest first; 0 = all.", ge=0)
+    overwrite: bool = option(False, "Replace a result that this workspace did not make.")
     frame_format: Literal["png", "jpg"] = option(
         "png", "How frames are kept: png loses nothing, jpg is smaller.", group="Workspace"
     )
@@ -93,22 +92,23 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
     }
     parts.append(("train", TrainStepOptions(**where, preset=options.preset, **given)))
     parts.append(("merge", MergeOptions(**where, device=options.device)))
-    parts.append(("video", VideoOptions(**where, out=options.out)))
+    parts.append(("video", VideoOptions(**where, out=options.out, overwrite=options.overwrite)))
     return parts
 
 
 def _check(options: RunOptions) -> None:
     """Whatever would stop the last step is told before the first."""
+    from understudy.media.encode import CONTAINERS
     from understudy.media.video import probe
     from understudy.provenance.consent import marking_enabled
     from understudy.provenance.keys import install_identity
 
     for clip in (*options.src, options.dst):
         probe(clip)
-    if options.out.suffix.lower() not in VIDEO_SUFFIXES:
+    if options.out.suffix.lower() not in CONTAINERS:
         raise FileError(
             options.out,
-            expected=f"a name ending in {', '.join(VIDEO_SUFFIXES)}",
+            expected=f"a name ending in {', '.join(CONTAINERS)}",
             found=repr(options.out.suffix),
             remedy="Choose one of these containers.",
         )
@@ -116,6 +116,8 @@ def _check(options: RunOptions) -> None:
         raise FileError(
             options.out, expected="a file name", found="a folder", remedy="Name a file."
         )
+    clips = (*options.src, options.dst)
+    check_out(options.out, Workspace(options.workspace), clips=clips, overwrite=options.overwrite)
     if marking_enabled(options.workspace):
         install_identity()
     folder = make_dir(options.out.absolute().parent)

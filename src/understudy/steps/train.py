@@ -74,7 +74,10 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         )
     all_threads(training.threads)
     start = newest.iteration if newest else 0
-    result = loop.train(folder, list(src), dst=list(dst), options=training, job=job)
+    faces = [list(faceset) for faceset in (src, dst)]
+    for failure in (*src.skipped, *dst.skipped):
+        job.fail(failure.item, failure.reason)
+    result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job)
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
         job.message(f"training ended: {result.reason}")

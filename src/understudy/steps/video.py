@@ -1,15 +1,23 @@
 """The finished video, with the sound of dst, signed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import MaterialError
-from understudy.files import read_json, replacing, sha256_file, temporary_path
+from understudy.errors import FileError, MaterialError, OptionError
+from understudy.files import (
+    read_json,
+    remove_files,
+    remove_leftovers,
+    replacing,
+    sha256_file,
+    temporary_path,
+)
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.frames import clip_paths, read_frame_manifests
+from understudy.steps.merge import SESSION
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Workspace
@@ -35,6 +43,7 @@ class VideoOptions(StepOptions):
     encoder_preset: X264_PRESETS = option(
         "medium", "Effort of the encoder: slower is smaller.", group="Encoder"
     )
+    overwrite: bool = option(False, "Replace a file that this workspace did not make.")
     fps: float = option(
         0.0, "Frames per second for pictures that came from no clip; 0 = 25.", group="Encoder", ge=0
     )
@@ -44,24 +53,69 @@ def video(options: VideoOptions, job: Job) -> Report:
     """The video at `out`: every merged frame once, the plate's rate and sound, and its mark.
 
     Raises:
-        MaterialError: frames are missing in `merged`.
+        MaterialError: frames are missing in `merged`, or merging did not end.
+        FileError, OptionError: `out` is one of the clips, or a file this workspace did not make.
         StorageError: there is no room for the video; nothing is left behind.
     """
-    from understudy.media.images import list_images
-
     workspace = Workspace.open(options.workspace)
+    clips = (*clip_paths(workspace, "src"), *clip_paths(workspace, "dst"))
+    check_out(options.out, workspace, clips=clips, overwrite=options.overwrite)
+    remove_leftovers(options.out.absolute().parent, stem=options.out.stem)
     parts = read_frame_manifests(workspace, "dst")
-    frames = _merged_frames(workspace, list_images(workspace.dst.frames_dir))
-    merging = (workspace.read_manifest("merge_done") or {}).get("key")
-    asked = _asked(options, frames, merging)
+    session = _session(workspace)
+    frames = _merged_frames(workspace, parts)
+    asked = _asked(options, workspace, frames, session)
     done = workspace.read_manifest("video") or {}
     if done.get("asked") == asked and options.out.exists():
         if sha256_file(options.out) == done.get("sha256"):
             return _report(options, done["facts"], written=0, kept=len(frames))
+    films = sorted({*done.get("films", ()), asked["out"]})
+    workspace.write_manifest("video", {"films": films})  # a kill must not make it another's file
     facts = _deliver(options, workspace, parts, frames, job)
-    content = {"asked": asked, "sha256": sha256_file(options.out), "facts": facts}
+    content = {"asked": asked, "sha256": sha256_file(options.out), "facts": facts, "films": films}
     workspace.write_manifest("video", content)
     return _report(options, facts, written=len(frames), kept=0)
+
+
+def check_out(out: Path, workspace: Workspace, *, clips: Sequence[Path], overwrite: bool) -> None:
+    """Nothing, if a film may be put at `out`.
+
+    Raises:
+        FileError: it is one of the clips.
+        OptionError: it is a file this workspace did not make, and `overwrite` is off.
+    """
+    if not out.exists():
+        return
+    if any(clip.exists() and out.samefile(clip) for clip in clips):
+        raise FileError(
+            out,
+            expected="a name for the film",
+            found="one of the clips it is made of",
+            remedy="Choose another name for --out.",
+        )
+    films = (workspace.read_manifest("video") or {}).get("films", ())
+    own = str(out.absolute()) in films or out.resolve().is_relative_to(workspace.root.resolve())
+    if not own and not overwrite:
+        raise OptionError(
+            out,
+            expected="a free name, or --overwrite",
+            found="a file that this workspace did not make",
+            remedy="Choose another name for --out, or add --overwrite to replace it.",
+        )
+
+
+def _session(workspace: Workspace) -> dict[str, Any]:
+    """What the merged frames were made with; empty for those another program made."""
+    path = workspace.root / SESSION
+    session = read_json(path) if path.exists() else {}
+    if session and not session.get("complete", True):
+        raise MaterialError(
+            workspace.merged_dir,
+            expected="frames merged to the end",
+            found="a merge that was stopped or had failures, so old and new frames may be mixed",
+            remedy=f"First: understudy merge --workspace {workspace.root}",
+        )
+    return dict(session)
 
 
 def _deliver(
@@ -77,7 +131,8 @@ def _deliver(
     plate = clip_paths(workspace, "dst")
     sound = plate[0] if len(plate) == 1 and plate[0].exists() else None
     if plate and sound is None and any(part.audio_tracks for part in parts):
-        job.message(f"{plate[0]}: no longer there, the video stays silent")
+        why = "no longer there" if len(plate) == 1 else "joined from several clips"
+        job.message(f"{plate[0]}: {why}, the video stays silent")
 
     def on_frame(done: int) -> None:
         job.check()
@@ -120,13 +175,13 @@ def _sign(partial: Path, out: Path, workspace: Workspace, plate: tuple[Path, ...
     if not marking_enabled(workspace.root):
         with replacing(out) as last:
             partial.replace(last)
-        sidecar_path(out).unlink(missing_ok=True)  # it spoke of the film that lay here before
+        remove_files([sidecar_path(out)])  # it spoke of the film that lay here before
         return "provenance: off by the workspace's setting"
-    session = read_json(workspace.root / "merge.json")
+    session = _session(workspace)
     details = MarkDetails(
         consent=status_sentence(read_consent(workspace.root)),
-        model_sha256=session["model"].get("sha256", ""),
-        settings_sha256=session["made_by"],
+        model_sha256=session.get("model", {}).get("sha256", ""),
+        settings_sha256=session.get("made_by", ""),
     )
     job.message("signing")
     sources = [path for path in clip_paths(workspace, "src") if path.exists()]
@@ -134,7 +189,13 @@ def _sign(partial: Path, out: Path, workspace: Workspace, plate: tuple[Path, ...
     return sign(partial, out, details=details, plate=parent, sources=sources).sentence()
 
 
-def _merged_frames(workspace: Workspace, plates: list[Path]) -> list[Path]:
+def _merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[Path]:
+    from understudy.media.images import list_unique_images
+
+    folder = workspace.dst.frames_dir
+    plates = [Path(name) for part in parts for name in part.names]
+    if not plates and folder.is_dir():
+        plates = list(list_unique_images(folder).paths)
     merged = [workspace.merged_dir / f"{plate.stem}.png" for plate in plates]
     missing = [path for path in merged if not path.exists()]
     if missing or not merged:
@@ -143,7 +204,7 @@ def _merged_frames(workspace: Workspace, plates: list[Path]) -> list[Path]:
             workspace.merged_dir,
             expected="a merged picture for every frame of dst",
             found=found,
-            remedy=f"First: understudy merge --workspace {workspace.root}",
+            remedy="Again, in this order: understudy frames dst, extract dst, merge.",
         )
     return merged
 
@@ -161,7 +222,11 @@ def _rate(options: VideoOptions, parts: "list[FrameManifest]") -> Fraction:
     return Fraction(options.fps).limit_denominator(1001) if options.fps else Fraction(25)
 
 
-def _asked(options: VideoOptions, frames: list[Path], merging: str | None) -> dict[str, Any]:
+def _asked(
+    options: VideoOptions, workspace: Workspace, frames: list[Path], session: dict[str, Any]
+) -> dict[str, Any]:
+    from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
+
     newest = max(path.stat().st_mtime_ns for path in frames)
     return {
         "out": str(options.out.absolute()),
@@ -170,7 +235,9 @@ def _asked(options: VideoOptions, frames: list[Path], merging: str | None) -> di
         "fps": options.fps,
         "frames": len(frames),
         "newest_ns": newest,
-        "merging": merging,
+        "merging": session.get("made_by"),
+        "marking": marking_enabled(workspace.root),
+        "consent": status_sentence(read_consent(workspace.root)),
     }
 
 
