@@ -41,6 +41,20 @@ def test_every_face_and_nothing_else(name: str, step: int, faces: int, find, rea
     assert [len(found) for found in find(frames)] == [faces] * len(frames)
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("asl_man1_help.mkv", 5), ("asl_man2_milk.mkv", 9), ("grid_lwbsza.mpg", 20)],
+)
+def test_a_close_up_without_hair_and_chin_is_found(name: str, first: int, find, read_clip) -> None:
+    (frame,) = read_clip(f"media/{name}", first=first, count=1)
+    left, top, right, bottom = find([frame])[0][0].source_box
+    tenth, middle = (bottom - top) // 10, (left + right) // 2
+    strip = frame[top + tenth : bottom - tenth, middle - 7 * tenth : middle + 7 * tenth]
+    close_up = cv2.resize(strip, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    (face,) = find([close_up])[0]
+    assert np.abs(np.subtract(face.source_box[0], 4 * (left - middle + 7 * tenth))) < 4 * tenth
+
+
 def test_a_sample_says_where_it_came_from(find, read_clip) -> None:
     (frame,) = read_clip("media/image_astronaut.png")
     for face_type in (FaceType.FULL, FaceType.WHOLE, FaceType.HEAD):

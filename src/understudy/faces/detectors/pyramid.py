@@ -59,13 +59,16 @@ class Level:
 
 
 def levels_of(shape_hw: tuple[int, int], min_face_px: int, input_px: int) -> list[Level]:
-    """The pyramid: the frame at the network's own size first, then larger and larger."""
+    """The pyramid: the frame at half the network's own size first, then larger and larger.
+
+    At its own size the network misses faces that fill the frame.
+    """
     longer = max(shape_hw)
     smallest = input_px / longer
     largest = SMALLEST_IN_INPUT_PX / min_face_px
     steps = int(np.ceil(np.log(largest / smallest) / np.log(_STEP))) if largest > smallest else 0
     scales = [smallest * (largest / smallest) ** (k / max(steps, 1)) for k in range(steps + 1)]
-    return [_level(shape_hw, scale) for scale in scales]
+    return [_level(shape_hw, scale) for scale in (smallest / 2, *scales)]
 
 
 def _level(shape_hw: tuple[int, int], scale: float) -> Level:
