@@ -103,6 +103,11 @@ def test_a_wrong_file_in_the_folder_is_named(cache: Path) -> None:
             archive.writestr(part.member, bytes(part.size))
     with pytest.raises(WeightsError, match="sha256"):
         weights.get("mediapipe", tell=lambda _: None)
+    data = bytearray(fake.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # says that its first file is encrypted
+    fake.write_bytes(data)
+    with pytest.raises(WeightsError, match="encrypted"):
+        weights.get("mediapipe", tell=lambda _: None)
     assert weights.status("mediapipe").state == "absent"
 
 

