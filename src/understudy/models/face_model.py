@@ -42,9 +42,6 @@ class Reconstruction(NamedTuple):
     dst_dst_mask: Float[Tensor, "b 1 r r"]
 
 
-Face = tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]
-
-
 class FaceModel(nn.Module):
     """Networks that turn dst faces into src faces. Attributes of the class are its networks."""
 
@@ -75,6 +72,12 @@ class FaceModel(nn.Module):
         self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]
     ) -> Reconstruction:
         """Both sides through the networks, for training."""
+
+    @abstractmethod
+    def reconstruct_side(
+        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
+    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
+        """Face and mask of one side alone, the same as `reconstruct` gives."""
 
 
 def split(both: Tensor, num_src: int) -> tuple[Tensor, Tensor]:

@@ -61,6 +61,14 @@ class DfModel(FaceModel):
         src_code, dst_code = split(self.inter(self.encoder(join(src, dst))), len(src))
         return Reconstruction(*self.decoder_src(src_code), *self.decoder_dst(dst_code))
 
+    def reconstruct_side(
+        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
+    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
+        """Face and mask of one side alone."""
+        decoder = self.decoder_src if is_src else self.decoder_dst
+        painted: tuple[Tensor, Tensor] = decoder(self.inter(self.encoder(faces)))
+        return painted
+
 
 class LiaeModel(FaceModel):
     """One decoder, and codes that mix a shared inter with the dst's own: keeps the dst's light."""
@@ -117,6 +125,16 @@ class LiaeModel(FaceModel):
         faces, masks = self.decoder(join(src_code, dst_code))
         (src_src, dst_dst), (src_mask, dst_mask) = split(faces, len(src)), split(masks, len(src))
         return Reconstruction(src_src, src_mask, dst_dst, dst_mask)
+
+    def reconstruct_side(
+        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
+    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
+        """Face and mask of one side alone."""
+        flat = self.encoder(faces)
+        ab = self.inter_AB(flat)
+        code = _twice(ab) if is_src else torch.cat([self.inter_B(flat), ab], dim=1)
+        painted: tuple[Tensor, Tensor] = self.decoder(code)
+        return painted
 
 
 def _twice(code: Tensor) -> Tensor:

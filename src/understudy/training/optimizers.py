@@ -13,6 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -20,10 +21,14 @@ import torch
 from torch import Tensor
 
 from understudy.errors import StateError
+from understudy.training.crew import Crew
 
 EPSILON = 1e-6
 PIECE = 262_144
 """Numbers per piece on a processor: five streams of it fit the last-level cache; measured."""
+
+LANES = 2
+"""Pieces are shared out among this many threads, at most."""
 
 AVERAGE_EVERY = 8
 """Iterations between two updates of the averaged weights: it costs an eighth, and shows nowhere."""
@@ -50,6 +55,7 @@ class UpdateRule:
 class _Piece:
     """Tensors of one pass: flat views of the same stretch of each parameter."""
 
+    number: int
     sources: list[tuple[str, int, int]]
     weights: list[Tensor]
     shadows: list[Tensor]
@@ -82,8 +88,6 @@ class Optimizer(ABC):
         self.averaged: dict[str, Tensor] = (
             {name: p.clone() for name, p in self.parameters.items()} if rule.average else {}
         )
-        self._draws = np.random.default_rng(rule.seed)
-        self._rooms: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))
         self._pieces: list[_Piece] = []
         self._moving: frozenset[str] = frozenset()
 
@@ -95,17 +99,15 @@ class Optimizer(ABC):
         """
 
     @torch.no_grad()
-    def step(self, gradients: Mapping[str, Tensor]) -> None:
+    def step(self, gradients: Mapping[str, Tensor], *, crew: Crew | None = None) -> None:
         """One update. A parameter without a gradient rests, and so does its state.
 
-        Gradients may be of any float type and layout; they are not changed.
+        Gradients may be of any float type and layout; they are not changed. The result does not
+        depend on the crew.
         """
         self.iteration += 1
         rate = self.learning_rate()
         scale = self._clip_scale(gradients)
-        if self.rule.keep < 1:
-            # a draw that depends on nothing but the seed and the iteration survives any resume
-            self._draws = np.random.Generator(np.random.SFC64([self.rule.seed, self.iteration]))
         decay = self._average_decay()
         flat = {
             name: _flat(_like(gradient, self.parameters[name]))
@@ -113,8 +115,17 @@ class Optimizer(ABC):
         }
         if self._moving != gradients.keys():
             self._moving, self._pieces = frozenset(gradients), self._cut(gradients)
-        for piece in self._pieces:
-            self._update(piece, flat, rate=rate, scale=scale, decay=decay)
+
+        @torch.no_grad()  # each thread has its own switch
+        def advance(lane: int) -> None:
+            for piece in self._pieces[lane::LANES]:
+                self._update(piece, flat, rate=rate, scale=scale, decay=decay)
+
+        if crew is None:
+            for lane in range(LANES):
+                advance(lane)
+        else:
+            crew.run([partial(advance, lane) for lane in range(LANES)])
 
     def learning_rate(self) -> float:
         """Rate of the present iteration."""
@@ -172,10 +183,10 @@ class Optimizer(ABC):
         norm = math.sqrt(float(torch.stack(squares).sum()))
         return self.rule.clip_norm / norm if norm >= self.rule.clip_norm else 1.0
 
-    def _dropped(self, like: Tensor) -> Tensor:
+    def _dropped(self, like: Tensor, generator: np.random.Generator) -> Tensor:
         """Which numbers of a row rest in this iteration."""
         # numpy's draws, four of 16 bits from each of 64, are twenty times as fast as bernoulli_
-        words = self._draws.integers(0, 2**64, -(-like.numel() // 4), dtype=np.uint64)
+        words = generator.integers(0, 2**64, -(-like.numel() // 4), dtype=np.uint64)
         draws = torch.from_numpy(words.view(np.int16)[: like.numel()])
         return (draws >= round(self.rule.keep * 2**16) - 2**15).to(like.device)
 
@@ -202,9 +213,12 @@ class Optimizer(ABC):
             torch._foreach_mul_(piece.scratch, scale)
         numerators = self._direction(piece, piece.slots)
         if self.rule.keep < 1:
+            # a draw that depends on seed, iteration and place alone survives any resume
+            place = [self.rule.seed, self.iteration, piece.number]
+            draws = np.random.Generator(np.random.SFC64(place))
             for divisor in piece.scratch:
                 # dividing by infinity moves nothing
-                divisor.masked_fill_(self._dropped(divisor), math.inf)
+                divisor.masked_fill_(self._dropped(divisor, draws), math.inf)
         torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
         if piece.shadows:
             _copy(piece.shadows, piece.weights)
@@ -229,24 +243,30 @@ class Optimizer(ABC):
                 room -= end - start
         if size is None:
             stretches = [[one for some in stretches for one in some]]
-        # every piece works in the same two rooms: they stay in the cache
+        # every piece of a lane works in the same two rooms: they stay in the cache
         room = max(sum(end - start for _, start, end in sources) for sources in stretches)
-        self._rooms = (first.new_empty(room), first.new_empty(room))
-        return [self._piece(sources) for sources in stretches]
+        rooms = [(first.new_empty(room), first.new_empty(room)) for _ in range(LANES)]
+        return [
+            self._piece(number, sources, rooms[number % LANES])
+            for number, sources in enumerate(stretches)
+        ]
 
-    def _piece(self, sources: Sequence[tuple[str, int, int]]) -> _Piece:
+    def _piece(
+        self, number: int, sources: Sequence[tuple[str, int, int]], rooms: tuple[Tensor, Tensor]
+    ) -> _Piece:
         def cut(tensors: Mapping[str, Tensor]) -> list[Tensor]:
             return [_flat(tensors[name])[start:end] for name, start, end in sources]
 
         weights = cut(self.parameters)
         return _Piece(
+            number=number,
             sources=list(sources),
             weights=weights,
             shadows=cut(self.shadows) if self.shadows else [],
             averages=cut(self.averaged) if self.averaged else [],
             slots=[cut(self.slots[slot]) for slot in self.SLOTS],
-            scratch=_furnish(self._rooms[0], weights),
-            numerators=_furnish(self._rooms[1], weights),
+            scratch=_furnish(rooms[0], weights),
+            numerators=_furnish(rooms[1], weights),
         )
 
 

@@ -3,6 +3,7 @@
 A batch in, the losses before the update out; the model changes in place. Knows nothing of where
 batches come from, of files, or of when to stop.
 
+On several processor threads each side has its own; they meet in the shared networks' gradients.
 Where the device computes faster in bfloat16, the networks run in a bfloat16 copy of the weights
 that the optimizer rewrites as it updates the float32 masters: autocast would cast every weight in
 every iteration. Losses, sigmoids and norms are float32 either way.
@@ -24,6 +25,7 @@ from understudy.models.losses import (
     soft_mask,
 )
 from understudy.training.allocator import keep_freed_memory
+from understudy.training.crew import Crew
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
 from understudy.training.options import TrainOptions
 
@@ -77,6 +79,8 @@ class TrainStep:
             for name, parameter in self.worker.named_parameters()
             if parameter.requires_grad
         }
+        several = self.device.type == "cpu" and torch.get_num_threads() > 1
+        self._crew = Crew(2) if several else None
         kind = AdaBelief if options.adabelief else RmsProp
         self.optimizer: Optimizer = kind(
             dict(self.model.named_parameters()),
@@ -86,12 +90,43 @@ class TrainStep:
 
     def __call__(self, batch: Batch) -> StepLosses:
         """One iteration."""
+        crew = self._crew
+        losses, gradients = self._together(batch) if crew is None else self._apart(batch, crew)
+        self.optimizer.step(gradients, crew=crew)
+        return losses
+
+    def _together(self, batch: Batch) -> tuple[StepLosses, dict[str, Tensor]]:
+        """Losses and gradients with both sides as one batch where they share networks."""
         losses = self.losses(batch)
         # gradients are those of the sum over the batch: it fixes how clipping depends on its size
         total = losses.src.sum() + losses.dst.sum()
         gradients = torch.autograd.grad(total, list(self._trained.values()))
-        self.optimizer.step(dict(zip(self._trained, gradients, strict=True)))
-        return StepLosses(losses.src.detach(), losses.dst.detach())
+        detached = StepLosses(losses.src.detach(), losses.dst.detach())
+        return detached, dict(zip(self._trained, gradients, strict=True))
+
+    def _apart(self, batch: Batch, crew: Crew) -> tuple[StepLosses, dict[str, Tensor]]:
+        """The same with each side on its own thread."""
+        (src_loss, src), (dst_loss, dst) = crew.run(
+            [
+                lambda: self._side(batch.src, is_src=True),
+                lambda: self._side(batch.dst, is_src=False),
+            ]
+        )
+        gradients = src | dst
+        for name in src.keys() & dst.keys():
+            gradients[name] = src[name].float().add_(dst[name])
+        return StepLosses(src_loss, dst_loss), gradients
+
+    def _side(self, side: SideBatch, *, is_src: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of each sample of one side, and the gradients of what it passed through."""
+        target = self._target_of(side)
+        painted = self.worker.reconstruct_side(side.warped.to(self.dtype), is_src=is_src)
+        losses = reconstruction_loss(*painted, target)
+        gradients = torch.autograd.grad(
+            losses.sum(), list(self._trained.values()), allow_unused=True
+        )
+        named = zip(self._trained, gradients, strict=True)
+        return losses.detach(), {name: grad for name, grad in named if grad is not None}
 
     def losses(self, batch: Batch) -> StepLosses:
         """Losses of `batch` as they are, without an update."""
@@ -107,18 +142,26 @@ class TrainStep:
         num_src = len(batch.src.warped)
         return StepLosses(losses[:num_src], losses[num_src:])
 
-    @torch.no_grad()
     def target(self, batch: Batch) -> Target:
         """What both sides should come out as, one after the other."""
-        face = join(batch.src.target, batch.dst.target)
-        mask = join(batch.src.mask, batch.dst.mask)
+        src, dst = self._target_of(batch.src), self._target_of(batch.dst)
+        return Target(
+            join(src.face, dst.face),
+            join(src.mask, dst.mask),
+            _join_both(src.weight, dst.weight),
+            _join_both(src.eyes_mouth, dst.eyes_mouth),
+        )
+
+    @torch.no_grad()
+    def _target_of(self, side: SideBatch) -> Target:
+        face, mask = side.target, side.mask
         if self.options.blur_out_mask:
             face = smooth_outside(face, mask)
         eyes_mouth = None
         if self.options.eyes_mouth_prio:
-            if batch.src.eyes_mouth is None or batch.dst.eyes_mouth is None:
+            if side.eyes_mouth is None:
                 raise ValueError("eyes_mouth_prio needs the eyes and mouth masks in the batch")
-            eyes_mouth = join(batch.src.eyes_mouth, batch.dst.eyes_mouth)
+            eyes_mouth = side.eyes_mouth
         weight = None
         if self.model.config.kind == "Quick96":
             weight = gaussian_blur(mask, 3.0)
@@ -129,6 +172,10 @@ class TrainStep:
     def refresh(self) -> None:
         """To be called after the model's weights were changed from outside."""
         self.optimizer.refresh()
+
+
+def _join_both(src: Tensor | None, dst: Tensor | None) -> Tensor | None:
+    return None if src is None or dst is None else join(src, dst)
 
 
 def update_rule(model: FaceModel, options: TrainOptions) -> UpdateRule:
