@@ -106,6 +106,25 @@ def test_uneven_moments_are_kept_in_the_manifest(clip: Clip, tmp_path: Path) -> 
     assert timing.time_base == Fraction(1, 1000)
 
 
+def test_a_stream_that_changes_its_size_keeps_the_first(
+    clip: Clip, tmp_path: Path, numbered: Any, number_of: Any
+) -> None:
+    small = clip("small.mpg", codec="mpeg1video", num=4)
+    large = clip("large.mpg", codec="mpeg1video", num=4, picture=lambda n: _doubled(numbered(n)))
+    path = tmp_path / "joined.mpg"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    manifest = extract_frames(path, tmp_path / "f").manifest
+    pictures = [read_pixels(tmp_path / "f" / name) for name in manifest.names]
+    assert {picture.shape for picture in pictures} == {(48, 96, 3)}
+    assert [number_of(picture) for picture in pictures[-3:]] == [1, 2, 3]
+    assert any("another size" in notice for notice in manifest.notices)
+    assert extract_frames(path, tmp_path / "f").written == 0
+
+
+def _doubled(picture: np.ndarray) -> np.ndarray:
+    return picture.repeat(2, axis=0).repeat(2, axis=1)
+
+
 def test_full_disk_leaves_whole_frames_only(
     clip: Clip, tmp_path: Path, small_files: Any, numbered: Any
 ) -> None:

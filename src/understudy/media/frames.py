@@ -13,13 +13,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
 from understudy.errors import FormatError
 from understudy.files import make_dir, sha256_file
 from understudy.media.conversion import to_rgb, upright_size
-from understudy.media.images import read_pixels, write_image
+from understudy.media.images import Pixels, read_pixels, write_image
 from understudy.media.timing import Timing, fit_timing
 from understudy.media.video import (
     Clock,
@@ -155,7 +156,7 @@ def extract_frames(
     on_frame: Callable[[int, int | None], None] | None = None,
     on_notice: Notice | None = None,
 ) -> Extraction:
-    """Write every frame of the clip into the folder; frames already there are kept.
+    """Write every frame, in the size of the first, into the folder; those already there are kept.
 
     `first_number` lets several clips follow one another in one folder. `on_frame(done, total)`
     follows each frame, total None where the file does not say; what it raises (Cancelled) ends the
@@ -174,7 +175,7 @@ def extract_frames(
         stream = video_stream(container, source)
         clock, times = Clock(stream), list[Fraction]()
         frames = raw_frames(container, stream, source, on_damage=notices.append)
-        with _Writer(workers, jpeg_quality) as writer:
+        with _Writer(workers, jpeg_quality, (info.height, info.width)) as writer:
             for number, frame in enumerate(frames, first_number):
                 times.append(clock.read(frame))
                 writer.put(frame, folder / frame_name(number, digits, picture_format))
@@ -182,8 +183,7 @@ def extract_frames(
                     on_frame(len(times), info.frame_count)
     if not times:
         raise no_frames(source)
-    if (info.frame_count or 0) > len(times):
-        notices.append(f"{source}: {info.frame_count} frames announced, {len(times)} there")
+    notices += _shortcomings(info, len(times), writer.scaled)
     for notice in notices:
         (on_notice or _unheard)(notice)
     manifest = FrameManifest(
@@ -205,12 +205,22 @@ def extract_frames(
     return Extraction(manifest, written=writer.written, kept=writer.kept)
 
 
+def _shortcomings(info: VideoInfo, count: int, scaled: int) -> list[str]:
+    notices = []
+    if (info.frame_count or 0) > count:
+        notices.append(f"{info.path}: {info.frame_count} frames announced, {count} there")
+    if scaled:
+        size = f"{info.width}x{info.height}"
+        notices.append(f"{info.path}: {scaled} frames are of another size and scaled to {size}")
+    return notices
+
+
 class _Writer:
     """Converts and writes frames on a few threads, with few frames in memory at any moment."""
 
-    def __init__(self, workers: int, jpeg_quality: int) -> None:
-        self.written = self.kept = 0
-        self._quality = jpeg_quality
+    def __init__(self, workers: int, jpeg_quality: int, shape_hw: tuple[int, int]) -> None:
+        self.written = self.kept = self.scaled = 0
+        self._quality, self._shape = jpeg_quality, shape_hw
         self._room = 2 * workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="frames")
         self._waiting: deque[Future[None]] = deque()
@@ -229,9 +239,10 @@ class _Writer:
             self._pool.shutdown(cancel_futures=True)
 
     def put(self, frame: VideoFrame, path: Path) -> None:
+        self.scaled += upright_size(frame) != self._shape
         if path.exists():
             if not self.kept:
-                _check_same_clip(frame, path)
+                _check_same_clip(frame, path, self._shape)
             self.kept += 1
             return
         if len(self._waiting) >= self._room:
@@ -243,17 +254,28 @@ class _Writer:
         self.written += 1
 
     def _write(self, frame: VideoFrame, path: Path) -> None:
-        pixels = to_rgb(frame, threads=1)
+        pixels = _picture(frame, self._shape)
         depth: Literal[8] | None = 8 if path.suffix == ".jpg" else None
         write_image(path, pixels, bit_depth=depth, jpeg_quality=self._quality)
 
 
-def _check_same_clip(frame: VideoFrame, path: Path) -> None:
+def _picture(frame: VideoFrame, shape_hw: tuple[int, int]) -> Pixels:
+    """The frame in the clip's size, which streams joined from several may leave midway."""
+    pixels = to_rgb(frame, threads=1)
+    if pixels.shape[:2] == shape_hw:
+        return pixels
+    shrinks = pixels.shape[0] > shape_hw[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    scaled: Pixels = cv2.resize(pixels, shape_hw[::-1], interpolation=how)
+    return scaled
+
+
+def _check_same_clip(frame: VideoFrame, path: Path, shape_hw: tuple[int, int]) -> None:
     """Refuse to continue a folder that another clip began: the mixture would pass for one."""
     there = read_pixels(path)
-    same = there.shape[:2] == upright_size(frame)
+    same = there.shape[:2] == shape_hw
     if same and path.suffix == ".png":
-        same = np.array_equal(there, to_rgb(frame, threads=1))
+        same = np.array_equal(there, _picture(frame, shape_hw))
     if not same:
         raise FormatError(
             path,
