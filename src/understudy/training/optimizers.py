@@ -11,7 +11,7 @@ adapting stepsizes by the belief in observed gradients", 2020.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -225,13 +225,14 @@ class Optimizer(ABC):
         if decay is not None:
             torch._foreach_lerp_(piece.averages, piece.weights, 1 - decay)
 
-    def _cut(self, names: Iterable[str]) -> list[_Piece]:
+    def _cut(self, names: Collection[str]) -> list[_Piece]:
         """Pieces that cover the named parameters: long ones cut up, short ones together."""
         first = next(iter(self.parameters.values()))
         size = PIECE if first.device.type == "cpu" else None
         stretches: list[list[tuple[str, int, int]]] = []
         room = 0
-        for name in names:
+        # in the parameters' own order: the draws of dropout belong to the place
+        for name in [name for name in self.parameters if name in names]:
             count = self.parameters[name].numel()
             step = size or count
             for start in range(0, count, step):
