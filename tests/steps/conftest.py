@@ -12,6 +12,16 @@ from understudy.cli.main import main
 from understudy.media.encode import encode_video
 from understudy.media.video import decode_frames
 from understudy.steps.demo import CLIPS
+from understudy.workspace import Workspace
+
+TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
+TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Options of the smallest model worth training."""
+    return TINY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,3 +69,17 @@ def told(capsys: pytest.CaptureFixture[str]) -> object:
         return lines[0]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def merged(clips: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with all but the film."""
+    root = tmp_path_factory.mktemp("merged") / "w"
+    Workspace.create(root)
+    at = ["--workspace", str(root)]
+    for side, clip in zip(("src", "dst"), clips, strict=True):
+        assert main(["frames", side, "--video", str(clip), *at]) == 0
+        assert main(["extract", side, "--image-size", "128", *at]) == 0
+    assert main(["train", *at, *TINY, "--target-iter", "1"]) == 0
+    assert main(["merge", *at]) == 0
+    return root

@@ -111,19 +111,3 @@ def test_other_clip_in_the_same_workspace(told, clips: Clips, tmp_path: Path) ->
     assert "plate.mp4" in line
     assert "--restart" in line
     assert sorted((tmp_path / "data_dst").iterdir()) == names
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
-def test_no_room_for_frames(clips: Clips, tmp_path: Path) -> None:
-    Workspace.create(tmp_path)
-    code = (
-        "import resource, signal, sys\nfrom understudy.cli.main import main\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\nsys.exit(main(sys.argv[1:]))"
-    )
-    tokens = ["frames", "dst", "--video", str(clips[1]), "--workspace", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert "data_dst" in done.stderr.splitlines()[-1]
-    assert [p for p in (tmp_path / "data_dst").rglob("*") if p.is_file()] == []
-    assert main(tokens) == 0, "with room again it goes on"

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from understudy.errors import from_os_error
 from understudy.job import Event
 
 LOG_SECONDS = 10.0
@@ -114,15 +115,22 @@ class Drawing:
 
 
 class EventLog:
-    """A sink that writes each event as one JSON line."""
+    """A sink that writes each event as one JSON line; a `FileError` tells if it can't."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._path = path
+        try:
+            self._file: IO[bytes] = path.open("ab", buffering=0)
+        except OSError as error:
+            raise from_os_error(error, path, doing="write") from error
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._file.write(json.dumps(event.to_json(), ensure_ascii=False) + "\n")
-        self._file.flush()
+        line = json.dumps(event.to_json(), ensure_ascii=False) + "\n"
+        try:
+            self._file.write(line.encode(errors="backslashreplace"))
+        except OSError as error:
+            raise from_os_error(error, self._path, doing="write") from error
 
     def close(self) -> None:
         """Close the file."""

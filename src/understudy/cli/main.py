@@ -41,7 +41,6 @@ def _command(tokens: Sequence[str]) -> int:
 
     from understudy.cli.drawing import Drawing, EventLog
     from understudy.cli.steering import obey_signals, obey_standard_input
-    from understudy.errors import from_os_error
     from understudy.job import Job
     from understudy.steps.perform import perform
 
@@ -49,10 +48,7 @@ def _command(tokens: Sequence[str]) -> int:
         drawing = stack.enter_context(Drawing())
         sinks = [drawing]
         if events is not None:
-            try:
-                log = EventLog(events)
-            except OSError as error:
-                raise from_os_error(error, events, doing="write") from error
+            log = EventLog(events)
             stack.callback(log.close)
             sinks.append(log)  # type: ignore[arg-type]
         job = Job(step.name, sinks=sinks)

@@ -35,7 +35,8 @@ def obey_standard_input(job: Job) -> None:
 
 
 def _listen(job: Job) -> None:
-    for line in sys.stdin:
+    for raw in sys.stdin.buffer:
+        line = raw.decode(errors="replace")
         if not line.strip():
             continue
         try:

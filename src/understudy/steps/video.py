@@ -1,11 +1,12 @@
 """The finished video, with the sound of dst, signed."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import FileError, MaterialError, OptionError
+from understudy.errors import FileError, MaterialError, OptionError, UnderstudyError
 from understudy.files import (
     read_json,
     remove_files,
@@ -152,8 +153,14 @@ def _deliver(
             on_frame=on_frame,
         )
         mark = _sign(partial, options.out, workspace, plate, job)
+    except UnderstudyError as error:
+        if error.thing != str(partial):
+            raise
+        told = {"expected": error.expected, "found": error.found, "remedy": error.remedy}
+        raise type(error)(options.out, **told) from error  # the name the user knows
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that takes no writing holds nothing to remove
+            partial.unlink(missing_ok=True)
     for notice in encoded.notices:
         job.message(notice)
     return {
