@@ -15,22 +15,6 @@ from understudy.workspace import Workspace
 
 Clips = tuple[Path, Path]
 Told = Callable[..., str]
-TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
-TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
-
-
-@pytest.fixture(scope="module")
-def merged(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with all but the film."""
-    root = tmp_path_factory.mktemp("merged") / "w"
-    Workspace.create(root)
-    at = ["--workspace", str(root)]
-    for side, clip in zip(("src", "dst"), clips, strict=True):
-        assert main(["frames", side, "--video", str(clip), *at]) == 0
-        assert main(["extract", side, "--image-size", "128", *at]) == 0
-    assert main(["train", *at, *TINY, "--target-iter", "1"]) == 0
-    assert main(["merge", *at]) == 0
-    return root
 
 
 @pytest.fixture
@@ -201,3 +185,50 @@ def test_training_lists_faces_it_can_not_read(workspace: Path) -> None:
     face = workspace / "data_src" / "aligned" / "00002_0.jpg"
     face.write_bytes(face.read_bytes()[:300])
     assert main(["train", "--workspace", str(workspace), "--target-iter", "2"]) == 3
+
+
+def test_damaged_record_of_frames_is_told(workspace: Path, told: Told, clips: Clips) -> None:
+    record = workspace / "manifests" / "frames_dst.json"
+    at = ["--workspace", workspace]
+    for content in ("", '{"asked"', "{}", '{"asked": {}, "complete": true, "clips": []}', "[1]"):
+        record.write_text(content)
+        for step in (["frames", "dst", "--video", clips[1]], ["extract", "dst"], ["video"]):
+            assert record.name in told(*step, *at)
+    restart = ["frames", "dst", "--video", str(clips[1]), "--restart", *map(str, at)]
+    record.write_text("{}")
+    assert main(restart) == 0
+    assert len(names(workspace / "data_dst")) == 5
+
+
+def test_run_with_another_target_trains_on_and_makes_the_film_anew(
+    clips: Clips, tmp_path: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, workspace = tmp_path / "result.mp4", tmp_path / "w"
+    Workspace.create(workspace)
+    at = ["--workspace", str(workspace)]
+    for side, clip in zip(("src", "dst"), clips, strict=True):
+        assert main(["frames", side, "--video", str(clip), *at]) == 0
+    assert main(["extract", "src", "--max-faces", "1", *at]) == 0
+    assert main(["extract", "dst", *at]) == 0
+    assert main(["train", *at, *tiny, "--target-iter", "1"]) == 0
+    film = ["run", "--src", str(clips[0]), "--dst", str(clips[1]), "--out", str(out), *at]
+    done = []
+    for more in (["--target-iter", "2"], ["--target-iter", "3"], [], ["--preset", "saehd"]):
+        capsys.readouterr()
+        assert main([*film, *more]) == 0
+        report = json.loads((workspace / "reports" / "run.json").read_text())
+        parts = report["details"]["parts"]
+        done.append([parts[name]["done"] for name in ("train", "merge", "video")])
+    assert done == [[1, 5, 5], [1, 5, 5], [0, 0, 0], [0, 0, 0]]
+    assert "stays as it was made" in capsys.readouterr().err
+
+
+def test_steps_without_a_workspace_leave_their_report_where_asked(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    face = workspace / "data_src" / "00001.png"
+    for name, given, code in (("verify", [str(face)], 3), ("weights", [], 0)):
+        capsys.readouterr()
+        assert main([name, *given, "--workspace", str(workspace)]) == code
+        assert capsys.readouterr().out.splitlines()[-1].startswith("done: ")
+        assert json.loads((workspace / "reports" / f"{name}.json").read_text())["step"] == name

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from understudy.job import Job
 from understudy.models.config import ModelConfig
-from understudy.options import Options, argument, option, parse
+from understudy.options import argument, option, parse
 from understudy.steps.demo import CLIPS
-from understudy.steps.perform import perform
+from understudy.steps.perform import LooseOptions, perform
 from understudy.training.options import TrainOptions
 from understudy.types import Report
 
 
-class BenchOptions(Options):
+class BenchOptions(LooseOptions):
     """Options of `bench`."""
 
     what: Literal["extract", "train", "merge"] = argument("What to measure.")

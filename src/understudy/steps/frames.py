@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import MaterialError, OptionError
+from understudy.errors import FormatError, MaterialError, OptionError
 from understudy.files import remove_files, remove_leftovers, sha256_file
 from understudy.job import Job
 from understudy.options import argument, option
@@ -42,14 +42,14 @@ def frames(options: FramesOptions, job: Job) -> Report:
     remove_leftovers(side.frames_dir)
     clips = _clips(options, side)
     name = f"frames_{side.name}"
-    manifest = workspace.read_manifest(name)
+    manifest = None if options.restart else _manifest(workspace, side.name)
     there = list_images(side.frames_dir) if side.frames_dir.is_dir() else []
     if not clips:
         return _own_pictures(side, len(there))
     asked = _asked(options, clips)
     if options.restart:
         remove_files(there)
-        manifest, there = None, []
+        there = []
     if manifest is None and there:
         raise OptionError(
             side.frames_dir,
@@ -112,24 +112,47 @@ def read_frame_manifests(workspace: Workspace, side: SideName) -> list["FrameMan
     """What the frames of a side came from, one entry per clip; empty for a user's own pictures."""
     from understudy.media.frames import FrameManifest
 
-    name = f"frames_{side}"
-    content = workspace.read_manifest(name) or {}
-    path = workspace.manifest_path(name)
-    return [FrameManifest.from_json(part, name=path) for part in content.get("clips", [])]
+    content = _manifest(workspace, side) or {"clips": []}
+    path = workspace.manifest_path(f"frames_{side}")
+    return [FrameManifest.from_json(part, name=path) for part in content["clips"]]
 
 
 def clip_paths(workspace: Workspace, side: SideName) -> tuple[Path, ...]:
     """The clips the frames of a side came from, where they lay then."""
-    content = workspace.read_manifest(f"frames_{side}") or {}
-    return tuple(Path(clip["path"]) for clip in content.get("asked", {}).get("clips", ()))
+    content = _manifest(workspace, side)
+    return tuple(Path(clip["path"]) for clip in content["asked"]["clips"]) if content else ()
 
 
 def frames_identity(workspace: Workspace, side: SideName) -> list[list[Any]] | None:
     """What tells one side's frames from those of other clips; None for a user's own pictures."""
-    content = workspace.read_manifest(f"frames_{side}")
+    content = _manifest(workspace, side)
     if content is None:
         return None
     return [[Path(clip["path"]).name, clip["bytes"]] for clip in content["asked"]["clips"]]
+
+
+def _manifest(workspace: Workspace, side: SideName) -> dict[str, Any] | None:
+    """The record of a side's frames, or None if there is none.
+
+    Raises:
+        FormatError: it is no such record.
+    """
+    name = f"frames_{side}"
+    content = workspace.read_manifest(name)
+    if content is None:
+        return None
+    try:
+        known = [{"path": c["path"], "bytes": c["bytes"]} for c in content["asked"]["clips"]]
+    except (KeyError, TypeError):
+        known = None
+    if known is None or not {"complete", "clips"} <= content.keys():
+        raise FormatError(
+            workspace.manifest_path(name),
+            expected="the record of a clip's frames",
+            found="something else",
+            remedy="Restore it from a backup, or add --restart to make the frames anew.",
+        )
+    return content
 
 
 def _clips(options: FramesOptions, side: Side) -> tuple[Path, ...]:

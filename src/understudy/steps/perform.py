@@ -25,6 +25,12 @@ class StepOptions(Options):
     workspace: Path = option(Path("workspace"), "Folder of the job.")
 
 
+class LooseOptions(Options):
+    """What a step takes that needs no workspace."""
+
+    workspace: Path | None = option(None, "Workspace to leave the report in.")
+
+
 def perform(name: str, options: Options, job: Job) -> Report:
     """The report of step `name`, also written to `<workspace>/reports/<name>.json`.
 
@@ -35,16 +41,18 @@ def perform(name: str, options: Options, job: Job) -> Report:
     side = getattr(options, "side", None)
     job = job.for_step(f"{name} {side}" if side else name)
     job.started(options.model_dump(mode="json", exclude_defaults=True))
+    folder = getattr(options, "workspace", None)
     try:
-        if isinstance(options, StepOptions) and name not in MAKE_THEIR_WORKSPACE:
-            workspace = Workspace.open(options.workspace)
+        if folder is None:
+            report = _timed(name, options, job)
+        elif name in MAKE_THEIR_WORKSPACE:
+            report = _timed(name, options, job)
+            _write_report(report, Workspace.open(folder), options)
+        else:
+            workspace = Workspace.open(folder)
             with workspace.lock():
                 report = _timed(name, options, job)
                 _write_report(report, workspace, options)
-        else:
-            report = _timed(name, options, job)
-            if isinstance(options, StepOptions):
-                _write_report(report, Workspace.open(options.workspace), options)
     except Cancelled:
         job.was_cancelled()
         raise

@@ -29,8 +29,12 @@ class RunOptions(StepOptions):
         Path(), "Folder of the job; without it one beside the result, named after it."
     )
     preset: PresetName = option("quick96", "Model and training to begin with.")
-    target_iter: int = option(0, "Train up to this iteration; 0 = the preset's.", ge=0)
-    minutes: float = option(0.0, "Train this long, counted over all runs; 0 = the preset's.", ge=0)
+    target_iter: int = option(
+        0, "Train up to this iteration; 0 = as before, or the preset's.", ge=0
+    )
+    minutes: float = option(
+        0.0, "Train this long, counted over all runs; 0 = as before, or the preset's.", ge=0
+    )
     max_faces: int = option(0, "Faces per frame at most, largest first; 0 = all.", ge=0)
     overwrite: bool = option(False, "Replace a result that this workspace did not make.")
     frame_format: Literal["png", "jpg"] = option(
@@ -87,10 +91,10 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
         parts.append(("extract", ExtractOptions(**values, max_faces=faces)))
     given = {
         name: getattr(options, name)
-        for name in ("target_iter", "minutes", "device", "seed")
+        for name in ("preset", "target_iter", "minutes", "device", "seed")
         if name in options.model_fields_set and getattr(options, name)
     }
-    parts.append(("train", TrainStepOptions(**where, preset=options.preset, **given)))
+    parts.append(("train", TrainStepOptions(**where, **given)))
     parts.append(("merge", MergeOptions(**where, device=options.device)))
     parts.append(("video", VideoOptions(**where, out=options.out, overwrite=options.overwrite)))
     return parts

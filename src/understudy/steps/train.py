@@ -63,6 +63,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     base = PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
     config = config_for(options, base, folder.config if folder is not None else None)
+    if folder is not None and options.preset and config != config_for(options, base, None):
+        job.message(f"model {options.model} stays as it was made; --preset is for a new one")
     folder = create_model(path, config)
     training = options_for(options, base, newest.options if newest else None)
     if newest is not None and _is_over(training, newest):

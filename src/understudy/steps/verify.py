@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.job import Job
-from understudy.options import Options, argument
+from understudy.options import argument
+from understudy.steps.perform import LooseOptions
 from understudy.types import Failure, Report
 
 if TYPE_CHECKING:
     from understudy.provenance.verify import Verdict
 
 
-class VerifyOptions(Options):
+class VerifyOptions(LooseOptions):
     """Options of `verify`."""
 
     file: Path = argument("Video or picture to look at.")

@@ -3,11 +3,12 @@
 from typing import Literal
 
 from understudy.job import Job
-from understudy.options import Options, argument
+from understudy.options import argument
+from understudy.steps.perform import LooseOptions
 from understudy.types import Report
 
 
-class WeightsOptions(Options):
+class WeightsOptions(LooseOptions):
     """Options of `weights`."""
 
     action: Literal["list", "get"] = argument("What to do: list or get.", default="list")
