@@ -91,8 +91,9 @@ def read_part(picture: Pixels, matrix: Affine, *, shape_hw: tuple[int, int]) -> 
     scale: nothing jumps when a face crosses a whole factor in the middle of a shot.
     """
     height, width = picture.shape[:2]
+    # A pixel more than is asked for: softening the part bends its rim, where the picture goes on.
+    box = reach_of(Box(-1, -1, shape_hw[1] + 1, shape_hw[0] + 1), invert(matrix))
     # A box that misses the picture still reads its nearest rim.
-    box = reach_of(Box(0, 0, shape_hw[1], shape_hw[0]), invert(matrix))
     near = Box(
         min(max(box.left, 0), width - 1),
         min(max(box.top, 0), height - 1),
