@@ -61,6 +61,7 @@ def test_commands_on_standard_input(workspace: Path, tmp_path: Path) -> None:
     with start_training(workspace, "--events", str(events)) as run:
         assert run.stdin is not None and run.stdout is not None and run.stderr is not None
         wait_for(events, "metric")
+        run.stdin.buffer.write(b"\xff no text\n")
         for command in ("preview", "backup", "dance", "stop"):
             run.stdin.write(json.dumps({"command": command}) + "\n")
             run.stdin.flush()
@@ -68,6 +69,7 @@ def test_commands_on_standard_input(workspace: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, told
     assert said.splitlines()[-1].startswith("done: ")
     assert "dance" in told
+    assert "no text" in told
     model = workspace / "model" / "new"
     assert (model / "backups" / "01" / "config.json").exists()
     assert list((model / "previews").glob("*.png"))

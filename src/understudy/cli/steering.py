@@ -27,24 +27,31 @@ def obey_signals(job: Job) -> None:
 def obey_standard_input(job: Job) -> None:
     """Read commands as long as standard input is a pipe; a terminal or a file is left alone."""
     try:
-        kind = os.fstat(sys.stdin.fileno()).st_mode
+        handle = sys.stdin.fileno()
+        kind = os.fstat(handle).st_mode
     except (OSError, ValueError, AttributeError):  # closed, or replaced by something without a file
         return
     if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
-        threading.Thread(target=_listen, args=(job,), daemon=True).start()
+        threading.Thread(target=_listen, args=(job, handle), daemon=True).start()
 
 
-def _listen(job: Job) -> None:
-    for raw in sys.stdin.buffer:
-        line = raw.decode(errors="replace")
-        if not line.strip():
-            continue
-        try:
-            said = json.loads(line)
-            job.command(str(said["command"] if isinstance(said, dict) else said))
-        except (ValueError, KeyError):
-            job.message(
-                f'ignored on standard input: {line.strip()[:80]!r} is no {{"command": ...}}'
-            )
-        except UnderstudyError as error:
-            job.message(str(error))
+def _listen(job: Job, handle: int) -> None:
+    # Read past sys.stdin: Python aborts at its end if a thread still waits in that.
+    begun = b""
+    while chunk := os.read(handle, 1 << 16):
+        *lines, begun = (begun + chunk).split(b"\n")
+        for line in lines:
+            _obey(job, line.decode(errors="replace").strip())
+    _obey(job, begun.decode(errors="replace").strip())
+
+
+def _obey(job: Job, line: str) -> None:
+    if not line:
+        return
+    try:
+        said = json.loads(line)
+        job.command(str(said["command"] if isinstance(said, dict) else said))
+    except (ValueError, KeyError):
+        job.message(f'ignored on standard input: {line[:80]!r} is no {{"command": ...}}')
+    except UnderstudyError as error:
+        job.message(str(error))
