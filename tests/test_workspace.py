@@ -101,6 +101,13 @@ def test_clear_keeps_clips_and_consent(workspace: Workspace) -> None:
     assert list(workspace.src.aligned_dir.iterdir()) == []
 
 
+def test_the_clip_is_found_beside_its_provenance(workspace: Workspace) -> None:
+    assert workspace.dst.video() is None
+    for name in ("data_dst.c2pa", "Data_dst.MKV", "data_dst.mp4.c2pa", "data_src.mp4"):
+        (workspace.root / name).write_bytes(b"")
+    assert workspace.dst.video() == workspace.root / "Data_dst.MKV"
+
+
 def test_what_cant_be_cleared_is_told(workspace: Workspace, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -60,8 +60,9 @@ class Side:
     def video(self) -> Path | None:
         """The clip lying in the workspace as `data_src.*` or `data_dst.*`, if there is one."""
         stem = f"data_{self.name}"
-        found = sorted(p for p in self.root.glob("*.*") if p.is_file() and p.stem.lower() == stem)
-        return found[0] if found else None
+        named = (p for p in self.root.glob("*.*") if p.is_file() and p.stem.lower() == stem)
+        # Other tools lay a clip's provenance beside it under the clip's own name.
+        return min((p for p in named if p.suffix.lower() != ".c2pa"), default=None)
 
 
 class Workspace:
