@@ -72,9 +72,8 @@ def sign(
 
     `plate` becomes the parent ingredient and `sources` (the clips of the new face) inputs; clips
     or folders of frames; looked at beforehand (`source`) if many files share them. Manifests they
-    came with are carried over. If `path` has a manifest of
-    its own already, that one is the parent, so that no mark is ever lost. Without `identity` the
-    installation's own key signs.
+    came with are carried over. If `path` has a manifest of its own already, that one is the parent,
+    so that no mark is ever lost. Without `identity` the installation's own key signs.
 
     Raises:
         FileError: something can't be read or written.
