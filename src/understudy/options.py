@@ -76,11 +76,15 @@ def option_error(kind: type[BaseModel], error: ValidationError) -> OptionError:
             found=repr(name),
             remedy=f"Known: {', '.join(kind.model_fields)}.",
         )
+    found = repr(first["input"])
+    if not first["loc"] and isinstance(first["input"], Mapping):  # values that don't go together
+        flag = "options"
+        found = ", ".join(f"{key} {value}" for key, value in first["input"].items())
     message = first["msg"]
     expected = message[0].lower() + message[1:]
     return OptionError(
         flag,
         expected=expected.removeprefix("input should be ").removeprefix("value error, "),
-        found=repr(first["input"]),
+        found=found,
         remedy="See --help for the range.",
     )

@@ -70,6 +70,14 @@ def test_faces_sorted_by_person_are_the_users_own(workspace: Path) -> None:
     assert names(aligned) == []
 
 
+def test_a_refused_option_deletes_no_face(workspace: Path, told: Told) -> None:
+    before = names(workspace / "data_src" / "aligned")
+    extract = ["extract", "src", "--restart", "--workspace", workspace]
+    assert "nope" in told(*extract, "--detector", "nope")
+    assert "cuda:99" in told(*extract, "--device", "cuda:99")
+    assert names(workspace / "data_src" / "aligned") == before
+
+
 def test_damaged_record_of_extraction_is_told_and_mended_by_restart(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,10 +152,14 @@ def test_no_film_of_old_and_new_frames(workspace: Path, told: Told, tmp_path: Pa
     assert sum(1 for _ in decode_frames(out)) == 5
 
 
-def test_frames_merged_by_another_program_become_a_film(workspace: Path, tmp_path: Path) -> None:
+def test_frames_merged_by_another_program_become_a_film(
+    workspace: Path, told: Told, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.mp4"
+    (workspace / "merge.json").write_text("[1]")
+    assert "merge.json" in told("video", "--out", out, "--workspace", workspace)
     (workspace / "merge.json").unlink()
     shutil.rmtree(workspace / "manifests")
-    out = tmp_path / "result.mp4"
     assert main(["video", "--out", str(out), "--fps", "24", "--workspace", str(workspace)]) == 0
     assert sum(1 for _ in decode_frames(out)) == 5
     assert verify(out).integrity == "intact"

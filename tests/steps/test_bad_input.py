@@ -63,6 +63,10 @@ def test_unknown_options_and_values(told, tokens: list[str], tmp_path: Path) -> 
     assert tokens[0] in told(*tokens) or tokens[1] in told(*tokens)
 
 
+def test_values_that_do_not_go_together(told) -> None:  # type: ignore[no-untyped-def]
+    assert "found resolution 33, archi df-ud" in told("bench", "train", "--resolution", "33")
+
+
 def test_missing_workspace(told, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for step in (["frames", "src"], ["extract", "dst"], ["train"], ["merge"], ["video"]):
         line = told(*step, "--workspace", tmp_path / "nowhere")

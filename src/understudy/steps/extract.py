@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Frames that go through the networks together: fewer cost more each, more wait for one another.
 BATCH = 6
+Worker = Callable[[tuple[Path, ...]], dict[str, list[str]]]
 FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pak")
 
 
@@ -55,6 +56,8 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         )
     for path in listed.shadowed:
         job.message(f"{path.name}: left out, another picture has its name")
+    # Whatever may be refused (a detector's name, weights, a device) comes before faces are deleted.
+    worker = _extractor(options, side, job) if options.restart else None
     remove_leftovers(side.aligned_dir)
     journal = Journal(workspace.manifests_dir / f"extract_{side.name}.jsonl", anew=options.restart)
     kept = _take_up(options, side, journal, frames_identity(workspace, side.name))
@@ -64,7 +67,8 @@ def extract(options: ExtractOptions, job: Job) -> Report:
     skipped = len(listed.paths) - len(todo)
     if todo:
         with journal:
-            _work(options, side, journal, todo, total=len(listed.paths), job=job)
+            worker = worker or _extractor(options, side, job)
+            _work(worker, journal, todo, total=len(listed.paths), job=job)
     done = sum(path.name in journal.items for path in todo)
     found = len(_faces(side))
     if not found:
@@ -126,13 +130,10 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
 
 
-def _work(
-    options: ExtractOptions, side: Side, journal: Journal, todo: list[Path], *, total: int, job: Job
-) -> None:
-    make_dir(side.aligned_dir)
+def _work(worker: Worker, journal: Journal, todo: list[Path], *, total: int, job: Job) -> None:
     batches = [tuple(todo[i : i + BATCH]) for i in range(0, len(todo), BATCH)]
     results = job.map(
-        _extractor(options, side, job),
+        worker,
         batches,
         total=total,
         done_before=total - len(todo),
@@ -144,9 +145,7 @@ def _work(
             journal.add(frame, files=files)
 
 
-def _extractor(
-    options: ExtractOptions, side: Side, job: Job
-) -> Callable[[tuple[Path, ...]], dict[str, list[str]]]:
+def _extractor(options: ExtractOptions, side: Side, job: Job) -> Worker:
     """The work on a few frames: names of the faces written, by frame."""
     from understudy import weights
     from understudy.faces.detectors.registry import DETECTORS
@@ -160,6 +159,7 @@ def _extractor(
     detector = DETECTORS[options.detector](device)
     landmarker = LANDMARKERS[options.landmarker](device)
     one_thread_each()
+    make_dir(side.aligned_dir)
 
     def faces_of(batch: tuple[Path, ...]) -> dict[str, list[str]]:
         frames = _readable(batch, job)

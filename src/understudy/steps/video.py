@@ -6,7 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import FileError, MaterialError, OptionError, UnderstudyError
+from understudy.errors import (
+    FileError,
+    FormatError,
+    MaterialError,
+    OptionError,
+    UnderstudyError,
+)
 from understudy.files import (
     read_json,
     remove_files,
@@ -109,6 +115,13 @@ def _session(workspace: Workspace) -> dict[str, Any]:
     """What the merged frames were made with; empty for those another program made."""
     path = workspace.root / SESSION
     session = read_json(path) if path.exists() else {}
+    if not isinstance(session, dict):
+        raise FormatError(
+            path,
+            expected="what the frames were merged with",
+            found=f"a {type(session).__name__}",
+            remedy=f"Remove it, then: understudy merge --workspace {workspace.root}",
+        )
     if session and not session.get("complete", True):
         raise MaterialError(
             workspace.merged_dir,
@@ -116,7 +129,7 @@ def _session(workspace: Workspace) -> dict[str, Any]:
             found="a merge that was stopped or had failures, so old and new frames may be mixed",
             remedy=f"First: understudy merge --workspace {workspace.root}",
         )
-    return dict(session)
+    return session
 
 
 def _deliver(
