@@ -50,6 +50,13 @@ def test_signed_clip_verifies_and_its_packets_are_untouched(
     assert sorted(tmp_path.iterdir()) == sorted(filter(None, [out, mark.sidecar]))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are always text")
+def test_a_name_that_is_no_text_is_signed(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"\xe9.mp4")
+    sign(clips / "film.mp4", out, details=DETAILS, plate=clips / "plate.mp4")
+    assert verify(out).integrity == "intact"
+
+
 def test_manifest_says_what_was_done_with_what(clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     sign(

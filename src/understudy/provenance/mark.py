@@ -139,7 +139,7 @@ def _definition(
         "consent": details.consent,
     }
     return {
-        "title": title,
+        "title": title.encode(errors="replace").decode(),  # a file name need not be text
         "claim_generator_info": [tool],
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions}},
