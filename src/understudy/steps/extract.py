@@ -106,7 +106,7 @@ def _take_up(
         journal.begin(made_with)
     elif not faces and any(row["files"] for row in journal.items.values()):
         journal.begin(made_with)  # the user took all of them away
-    elif journal.header != made_with:
+    elif {"frames": frames, **journal.header} != made_with:  # early records name no frames
         raise OptionError(
             side.aligned_dir,
             expected="the frames and options these faces were made with",
