@@ -110,3 +110,14 @@ def test_killed_run_goes_on(clips: Clips, tmp_path: Path) -> None:
     assert verify(out).integrity == "intact"
     left = [p for p in tmp_path.rglob("*.partial*") if "saves" not in p.parts]
     assert left == [], "the finished film's folder holds nothing half-written"
+
+
+def test_run_takes_over_faces_extracted_by_hand(clips: Clips, tmp_path: Path) -> None:
+    out, workspace = tmp_path / "film.mp4", tmp_path / "w"
+    at = ["--workspace", str(workspace)]
+    assert main(["new", str(workspace)]) == 0
+    assert main(["frames", "src", "--video", str(clips[0]), *at]) == 0
+    assert main(["extract", "src", "--image-size", "192", "--face-type", "full_face", *at]) == 0
+    assert main(run_tokens(clips, out, workspace)) == 0
+    report = json.loads((workspace / "reports" / "extract_src.json").read_text())
+    assert (report["done"], report["skipped"]) == (0, 6)

@@ -240,7 +240,7 @@ class _Writer:
 
     def put(self, frame: VideoFrame, path: Path) -> None:
         self.scaled += upright_size(frame) != self._shape
-        if path.exists():
+        if path.exists() and path.stat().st_size > 0:  # empty after a power cut
             if not self.kept:
                 _check_same_clip(frame, path, self._shape)
             self.kept += 1

@@ -116,6 +116,13 @@ def _take_up(
     return None
 
 
+def recorded_options(root: Path, side: SideName) -> dict[str, Any]:
+    """Options the faces of a side were made with; empty if there is no record of any."""
+    header = Journal(Workspace(root).manifests_dir / f"extract_{side}.jsonl").header
+    named = {name: header[name] for name in ("detector", "landmarker") if name in header}
+    return {**header.get("settings", {}), **named}
+
+
 def _faces(side: Side) -> list[Path]:
     if not side.aligned_dir.is_dir():
         return []

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import Cancelled, UnderstudyError
+from understudy.errors import Cancelled
 from understudy.files import make_dir, write_json
 from understudy.job import Job
 from understudy.options import Options, option
@@ -56,7 +56,7 @@ def perform(name: str, options: Options, job: Job) -> Report:
     except Cancelled:
         job.was_cancelled()
         raise
-    except UnderstudyError as error:
+    except Exception as error:
         job.failed(error)
         raise
     job.finished(report)

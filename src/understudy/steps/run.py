@@ -9,14 +9,14 @@ from understudy.errors import FileError, StorageError
 from understudy.files import make_dir
 from understudy.job import Job
 from understudy.options import Options, option
-from understudy.steps.extract import ExtractOptions
+from understudy.steps.extract import ExtractOptions, recorded_options
 from understudy.steps.frames import FramesOptions
 from understudy.steps.merge import MergeOptions
 from understudy.steps.perform import StepOptions, perform
 from understudy.steps.train import PresetName, TrainStepOptions
 from understudy.steps.video import VideoOptions, check_out
 from understudy.types import Report
-from understudy.workspace import Workspace
+from understudy.workspace import SideName, Workspace
 
 
 class RunOptions(StepOptions):
@@ -81,6 +81,7 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
 
 def _parts(options: RunOptions) -> list[tuple[str, Options]]:
     where: dict[str, Any] = {"workspace": options.workspace}
+    sides: tuple[tuple[SideName, tuple[Path, ...]], ...]
     sides = (("src", options.src), ("dst", (options.dst,)))
     parts: list[tuple[str, Options]] = []
     for side, clips in sides:
@@ -88,7 +89,9 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
         parts.append(("frames", FramesOptions(**values, video=clips, format=options.frame_format)))
         # one person is learned from, whoever else walks through the picture
         faces = 1 if side == "src" else options.max_faces
-        parts.append(("extract", ExtractOptions(**values, max_faces=faces)))
+        known = recorded_options(options.workspace, side)  # of faces extracted by hand before
+        chosen = {"max_faces": faces, "device": options.device, **known}
+        parts.append(("extract", ExtractOptions(**values, **chosen)))
     given = {
         name: getattr(options, name)
         for name in ("preset", "target_iter", "minutes", "device", "seed")
