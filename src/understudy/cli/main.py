@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from understudy.errors import Cancelled, UnderstudyError
 def main(tokens: Sequence[str] | None = None) -> int:
     """Exit code of one command line; `tokens` are those of the process if not given."""
     given = list(sys.argv[1:] if tokens is None else tokens)
+    # Threads that wait for one another sleep instead of spinning: on a machine with other work to
+    # do, spinning costs most of the time. Read once, when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return _command(given)
     except UnderstudyError as error:
