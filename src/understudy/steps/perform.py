@@ -56,7 +56,7 @@ def perform(name: str, options: Options, job: Job) -> Report:
     except Cancelled:
         job.was_cancelled()
         raise
-    except Exception as error:
+    except Exception as error:  # a step's outermost entry: watchers hear of bugs too
         job.failed(error)
         raise
     job.finished(report)

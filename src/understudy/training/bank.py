@@ -103,9 +103,8 @@ def build_bank(
                 yaw[index] = value
                 job.check()
                 job.progress(index + 1, len(faces), f"loading {side}")
-        except BaseException:
+        finally:  # after a cancel or a broken face the rest is not loaded
             pool.shutdown(cancel_futures=True)
-            raise
     names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(faces))
     return SampleBank(_place(planes, device), yaw, names, device)
 
