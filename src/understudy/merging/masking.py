@@ -97,7 +97,7 @@ def shape_mask(mask: Mask, *, erode: float, blur: float) -> SquareMask:
     unit = zoom / UNITS_PER_PIXEL
     radius = abs(erode) / 2 * unit
     if radius > 0:
-        mask = _grow(mask, radius) if erode < 0 else _shrink(mask, radius)
+        mask = _by_disc(mask, radius, _dilate) if erode < 0 else _by_disc(mask, radius, _erode)
     distance = _rim_distance(size)
     if blur > 0:
         margin = blur / 2 * unit
@@ -133,28 +133,16 @@ def enlarge_dfl(mask: Mask) -> SquareMask:
     return np.asarray(cv2.resize(kept, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _shrink(mask: Mask, radius: float) -> Mask:
-    """Erosion by a disc of any radius, with nothing beyond the square."""
+def _by_disc(mask: Mask, radius: float, change: Callable[[Mask, int], Mask]) -> Mask:
+    """`change` (`_erode` or `_dilate`) by a disc of any radius, with nothing beyond the square."""
     whole = int(radius)
-    lesser = mask
+    changed = mask
     while whole > 0:
         step = min(whole, _MAX_STEP)
-        lesser = _erode(lesser, step)
+        changed = change(changed, step)
         whole -= step
     part = np.float32(radius - int(radius))
-    return lesser if part == 0 else lesser + (_erode(lesser, 1) - lesser) * part
-
-
-def _grow(mask: Mask, radius: float) -> Mask:
-    """Dilation by a disc of any radius."""
-    whole = int(radius)
-    greater = mask
-    while whole > 0:
-        step = min(whole, _MAX_STEP)
-        greater = _dilate(greater, step)
-        whole -= step
-    part = np.float32(radius - int(radius))
-    return greater if part == 0 else greater + (_dilate(greater, 1) - greater) * part
+    return changed if part == 0 else changed + (change(changed, 1) - changed) * part
 
 
 def _disc(radius: int) -> np.ndarray:
