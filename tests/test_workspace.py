@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from understudy.errors import FileError, FormatError, WorkspaceBusyError, WorkspaceError
+from understudy.errors import (
+    FileError,
+    FormatError,
+    MaterialError,
+    WorkspaceBusyError,
+    WorkspaceError,
+)
 from understudy.workspace import VERSION, Workspace
 
 HOLD = """
@@ -126,3 +132,11 @@ def test_manifest_round_trip(workspace: Workspace) -> None:
     workspace.manifest_path("frames_src").write_text("[1, 2]")
     with pytest.raises(FormatError, match=r"frames_src\.json.*a list"):
         workspace.read_manifest("frames_src")
+
+
+def test_faceset_dir_is_a_side_or_a_folder(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w")
+    assert workspace.faceset_dir("src") == workspace.src.aligned_dir
+    assert workspace.faceset_dir(str(tmp_path)) == tmp_path
+    with pytest.raises(MaterialError, match="Check the path"):
+        workspace.faceset_dir(str(tmp_path / "absent"))

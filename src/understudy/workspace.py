@@ -19,6 +19,7 @@ from understudy import __version__
 from understudy.errors import (
     FileError,
     FormatError,
+    MaterialError,
     WorkspaceBusyError,
     WorkspaceError,
     from_os_error,
@@ -145,6 +146,26 @@ class Workspace:
     def side(self, name: SideName) -> Side:
         """Folders of `src` or `dst`."""
         return self.src if name == "src" else self.dst
+
+    def faceset_dir(self, faces: str) -> Path:
+        """The faceset called "src" or "dst", or the folder of that name.
+
+        Raises:
+            MaterialError: there is no such folder.
+        """
+        sides: dict[str, Side] = {side.name: side for side in (self.src, self.dst)}
+        folder = sides[faces].aligned_dir if faces in sides else Path(faces)
+        if not folder.is_dir():
+            first = f"First: understudy extract {faces}"
+            raise MaterialError(
+                folder,
+                expected="src, dst or a folder of faces",
+                found="a file" if folder.exists() else "nothing",
+                remedy=f"First: understudy extract {faces}"
+                if faces in sides
+                else "Check the path.",
+            )
+        return folder
 
     # ------------------------------------------------------------------ one process at a time
 

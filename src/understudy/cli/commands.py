@@ -16,7 +16,7 @@ import cyclopts
 
 from understudy import __version__
 from understudy.errors import OptionError
-from understudy.steps import STEPS, Step
+from understudy.steps import GROUPS, STEPS, Step
 
 if TYPE_CHECKING:  # pydantic is loaded only once a command is asked for
     from pydantic.fields import FieldInfo
@@ -34,7 +34,7 @@ def parse_command(tokens: Sequence[str]) -> tuple[Step, dict[str, Any], Path | N
     Raises:
         OptionError: an unknown command or option, or a value that can't be read as its type.
     """
-    app = _app(tokens[0] if tokens else "")
+    app = _app(_wanted(tokens))
     try:
         command, bound, _ = app.parse_args(
             list(tokens), exit_on_error=False, print_error=False, help_on_error=False
@@ -56,9 +56,21 @@ def _app(wanted: str) -> cyclopts.App:
         help="Face replacement for film and video.",
         version=f"understudy {__version__}",
     )
+    groups: dict[str, cyclopts.App] = {}
     for place, step in enumerate(STEPS.values()):
-        app.command(_function(step, loaded=step.name == wanted), name=step.name, sort_key=place)
+        group, _, name = step.name.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = cyclopts.App(name=group, help=GROUPS[group], sort_key=place)
+            app.command(groups[group])
+        parent = groups[group] if group else app
+        parent.command(_function(step, loaded=step.name == wanted), name=name, sort_key=place)
     return app
+
+
+def _wanted(tokens: Sequence[str]) -> str:
+    """Name of the step the command line begins with; "" if there is none."""
+    named = (" ".join(tokens[:words]) for words in (2, 1))
+    return next((name for name in named if name in STEPS), "")
 
 
 def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
@@ -144,8 +156,10 @@ def _help(field: "FieldInfo") -> str:
 def _as_option_error(error: cyclopts.CycloptsError, tokens: Sequence[str]) -> OptionError:
     said = " ".join(str(error).split()) or type(error).__name__
     said = said.partition(" Available commands")[0]
-    command = f"understudy {tokens[0]}" if tokens and tokens[0] in STEPS else "understudy"
-    expected = "one of its commands" if command == "understudy" else "its options"
+    step = _wanted(tokens)
+    group = tokens[0] if tokens and tokens[0] in GROUPS else ""
+    command = f"understudy {step or group}".rstrip()
+    expected = "its options" if step else "one of its commands"
     return OptionError(
         command, expected=expected, found=said.rstrip("."), remedy=f"See: {command} --help"
     )

@@ -1,9 +1,11 @@
 """Everything a user can start, in one list.
 
 A step is one file here with one function of its name, `fn(options, job) -> Report`, and one line
-in `STEPS`. The command line makes a command from each, the studio a form, the docs a table. The
-rooms a step works with are imported inside its function, so that naming the steps and their
-options (help, forms) loads neither torch nor a codec.
+in `STEPS`. A step of two words lies in the folder of its first: "faceset pack" is `pack` in
+`faceset/pack.py`, and the first words stand with their sentence in `GROUPS`. The command line makes
+a command from each, the studio a form, the docs a table. The rooms a step works with are imported
+inside its function, so that naming the steps and their options (help, forms) loads neither torch
+nor a codec.
 """
 
 import importlib
@@ -19,7 +21,7 @@ if TYPE_CHECKING:  # the list of steps is shown without loading what they need
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing a user can start; `name` is also the module and the function."""
+    """One thing a user can start; `name` is also the module and, by its last word, the function."""
 
     name: str
     summary: str
@@ -27,8 +29,9 @@ class Step:
     @property
     def function(self) -> "Callable[[Any, Job], Report]":  # each step has its own options
         """The step itself."""
-        module = importlib.import_module(f"{__name__}.{self.name}")
-        function: "Callable[[Any, Job], Report]" = getattr(module, self.name)
+        path = self.name.replace("-", "_").split()
+        module = importlib.import_module(".".join((__name__, *path)))
+        function: "Callable[[Any, Job], Report]" = getattr(module, path[-1])
         return function
 
     @property
@@ -37,6 +40,10 @@ class Step:
         kind: "type[Options]" = get_type_hints(self.function)["options"]
         return kind
 
+
+GROUPS = {
+    "faceset": "Look after a faceset: pack, trim, repair, inspect, undo.",
+}
 
 _ALL = (
     Step("run", "Two clips in, one finished film out; goes on where it was."),

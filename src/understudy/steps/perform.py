@@ -34,6 +34,8 @@ class LooseOptions(Options):
 def perform(name: str, options: Options, job: Job) -> Report:
     """The report of step `name`, also written to `<workspace>/reports/<name>.json`.
 
+    The file of a step of two words joins them: `faceset_pack.json`.
+
     Raises:
         UnderstudyError: the user's input is wrong.
         Cancelled: the user stopped it; what is finished is kept.
@@ -78,7 +80,8 @@ def _write_report(report: Report, workspace: Workspace, options: Options) -> Non
     content: dict[str, Any] = report.to_json()
     content["options"] = options.model_dump(mode="json")
     make_dir(workspace.reports_dir)
-    write_json(workspace.reports_dir / f"{report.step}.json", content)
+    name = report.step.replace(" ", "_")
+    write_json(workspace.reports_dir / f"{name}.json", content)
     side = getattr(options, "side", None)
     if side is not None:  # the report of src stays when dst is next
-        write_json(workspace.reports_dir / f"{report.step}_{side}.json", content)
+        write_json(workspace.reports_dir / f"{name}_{side}.json", content)

@@ -1,0 +1,1 @@
+"""Steps on whole facesets, one file for each word after `understudy faceset`."""
