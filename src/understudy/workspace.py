@@ -161,9 +161,7 @@ class Workspace:
                 folder,
                 expected="src, dst or a folder of faces",
                 found="a file" if folder.exists() else "nothing",
-                remedy=f"First: understudy extract {faces}"
-                if faces in sides
-                else "Check the path.",
+                remedy=first if faces in sides else "Check the path.",
             )
         return folder
 
