@@ -13,6 +13,7 @@ from typing import overload
 from understudy.errors import FormatError, MaterialError, UnderstudyError, from_os_error
 from understudy.facesets import containers
 from understudy.facesets.dfl import SIDECAR_SUFFIX, read_face
+from understudy.facesets.edit import recover
 from understudy.facesets.pack import PAK_NAME, PackedFace, read_index
 from understudy.types import FaceSample, Failure
 
@@ -64,6 +65,8 @@ class Faceset(Sequence[FaceSample]):
     def open(cls, folder: Path | str) -> "Faceset":
         """The faces in `folder`; a `faceset.pak` in it takes precedence over loose files.
 
+        What a killed process left half moved is moved to its place first.
+
         Raises:
             FileError: the folder can't be read.
             FormatError: the pak is broken.
@@ -71,6 +74,7 @@ class Faceset(Sequence[FaceSample]):
         """
         folder = Path(folder)
         pak = folder if folder.name == PAK_NAME else folder / PAK_NAME
+        recover(pak.parent)
         entries: Sequence[Entry] = read_index(pak) if pak.is_file() else list_loose(folder)
         faceset = cls(folder, entries)
         if not any(faceset._holds_face(entry) for entry in faceset._listed):
