@@ -18,8 +18,13 @@ from understudy.errors import FormatError
 JPEG_PAYLOAD_LIMIT = 65_533
 """Most bytes a JPEG segment holds."""
 
-_MAX_PIXELS = 1 << 26
+_MAX_PIXELS = 1 << 25
 _MAX_PNG_PAYLOAD = 1 << 24
+_MAX_JPEG_HEADER = 1 << 24  # bytes before the pixels
+_MAX_IDLE = 1 << 12  # bytes that only fill
+_MAX_SCANS = 1 << 12
+_MAX_PNG_CHUNKS = 1 << 16
+_PIECE = 1 << 20
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_TYPE = b"fcWp"
 _SOI, _EOI, _SOS, _APP0, _APP15 = 0xD8, 0xD9, 0xDA, 0xE0, 0xEF
@@ -58,6 +63,17 @@ def read_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     if not 0 < height * width <= _MAX_PIXELS:
         raise _broken(source, f"a picture of {width}x{height} pixels")
     return header
+
+
+def check_whole(data: bytes, source: Path | str) -> None:
+    """Look whether a picture goes to its end: decoders fill what is missing with grey.
+
+    Raises:
+        FormatError: no JPEG or PNG, a broken one, or one of absurd size.
+    """
+    read_header(io.BytesIO(data), source)
+    if is_jpeg(data):
+        _split_jpeg(data, source)
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -104,7 +120,7 @@ def png_with_payload(png: bytes, payload: bytes, source: Path | str) -> bytes:
     if len(payload) > _MAX_PNG_PAYLOAD:
         raise _broken(source, f"{len(payload)} bytes of metadata")
     parts = [_PNG_MAGIC]
-    for kind, content in _png_chunks(io.BytesIO(png[8:]), source):
+    for kind, content in _png_chunks(io.BytesIO(png[8:]), source, keep_pixels=True):
         if kind == b"IEND":
             parts.append(_png_chunk(_PNG_TYPE, payload))
         if kind != _PNG_TYPE:
@@ -122,20 +138,31 @@ def _broken(source: Path | str, found: str) -> FormatError:
 
 
 def _exactly(stream: io.BufferedIOBase, count: int, source: Path | str) -> bytes:
-    data = stream.read(count)
-    if len(data) != count:
-        raise _broken(source, "a file that ends too early")
-    return data
+    return b"".join(_pieces(stream, count, source))
+
+
+def _pieces(stream: io.BufferedIOBase, count: int, source: Path | str) -> Iterator[bytes]:
+    """The next `count` bytes bit by bit: a claim of gigabytes takes no memory."""
+    while count > 0:
+        piece = stream.read(min(count, _PIECE))
+        if not piece:
+            raise _broken(source, "a file that ends too early")
+        count -= len(piece)
+        yield piece
 
 
 def _jpeg_segments(stream: io.BufferedIOBase, source: Path | str) -> Iterator[_Segment]:
     """Segments from after SOI to SOS, whose content is left to the reader."""
+    spare, idle = _MAX_JPEG_HEADER, _MAX_IDLE
     while True:
         if _exactly(stream, 1, source) != b"\xff":
             raise _broken(source, "bytes between its segments")
         marker = 0xFF
         while marker == 0xFF:  # any number of fill bytes may stand before a marker
             marker = _exactly(stream, 1, source)[0]
+            idle -= 1
+            if min(spare, idle) < 0:
+                raise _broken(source, "far more before the pixels than a face has")
         if marker == _SOS:
             yield _Segment(marker, b"")
             return
@@ -146,6 +173,7 @@ def _jpeg_segments(stream: io.BufferedIOBase, source: Path | str) -> Iterator[_S
         size = struct.unpack(">H", _exactly(stream, 2, source))[0]
         if size < 2:
             raise _broken(source, "a segment of impossible length")
+        spare, idle = spare - size, idle + 1
         yield _Segment(marker, _exactly(stream, size - 2, source))
 
 
@@ -169,9 +197,11 @@ def _split_jpeg(jpeg: bytes, source: Path | str) -> tuple[list[_Segment], bytes]
     stream.seek(2)
     segments = list(_jpeg_segments(stream, source))[:-1]
     pixels = stream.tell() - 2
-    position = pixels + 2
+    position, scans = pixels + 2, 0
     while (found := _NEXT_MARKER.search(jpeg, position)) is not None:
-        marker, position = jpeg[found.end() - 1], found.end()
+        marker, position, scans = jpeg[found.end() - 1], found.end(), scans + 1
+        if scans > _MAX_SCANS:
+            break
         if marker == _EOI:
             return segments, jpeg[pixels:position]
         if marker not in _ALONE and position + 2 <= len(jpeg):  # further scans and their tables
@@ -179,21 +209,31 @@ def _split_jpeg(jpeg: bytes, source: Path | str) -> tuple[list[_Segment], bytes]
     raise _broken(source, "a picture without an end")
 
 
-def _png_chunks(stream: io.BufferedIOBase, source: Path | str) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunks(
+    stream: io.BufferedIOBase, source: Path | str, *, keep_pixels: bool
+) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each chunk up to and with IEND."""
-    kind = b""
+    kind, spare = b"", _MAX_PNG_CHUNKS
     while kind != b"IEND":
+        spare -= 1
+        if spare < 0:
+            raise _broken(source, "far more parts than a face has")
         size, kind = struct.unpack(">I4s", _exactly(stream, 8, source))
-        content = _exactly(stream, size, source)
-        checksum = struct.unpack(">I", _exactly(stream, 4, source))[0]
-        if checksum != zlib.crc32(kind + content):
+        if kind == _PNG_TYPE and size > _MAX_PNG_PAYLOAD:
+            raise _broken(source, f"{size} bytes of metadata")
+        kept, checksum = [], zlib.crc32(kind)
+        for piece in _pieces(stream, size, source):
+            checksum = zlib.crc32(piece, checksum)
+            if keep_pixels or kind in (b"IHDR", _PNG_TYPE):
+                kept.append(piece)
+        if struct.unpack(">I", _exactly(stream, 4, source))[0] != checksum:
             raise _broken(source, f"a damaged {kind.decode('latin1')!r} part")
-        yield kind, content
+        yield kind, b"".join(kept)
 
 
 def _png_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     payload, shape = None, None
-    for kind, content in _png_chunks(stream, source):
+    for kind, content in _png_chunks(stream, source, keep_pixels=False):
         if kind == b"IHDR" and len(content) >= 8:
             width, height = struct.unpack(">II", content[:8])
             shape = (height, width)

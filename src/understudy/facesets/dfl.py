@@ -7,7 +7,7 @@ nothing of folders of faces. Source: reference "dfl-formats" sections 1 to 4 and
 
 import io
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any  # metadata is of any type until it is checked
@@ -18,28 +18,23 @@ import numpy as np
 from understudy import files, safe_pickle
 from understudy.errors import FormatError, OptionError, from_os_error
 from understudy.facesets import containers
-from understudy.types import FaceSample, FaceType, Image, Landmarks, Mask, Polygon
+from understudy.facesets.metadata import (
+    SIDECAR_KEY,
+    Metadata,
+    bad_face,
+    encode_mask,
+    from_sample,
+    read_metadata,
+    stored_mask,
+    to_sample,
+)
+from understudy.types import FaceSample, Image, Mask
 
 DEFAULT_QUALITY = 90
 SIDECAR_SUFFIX = ".mask.png"
+MAX_FACE_BYTES = 1 << 28
 
-_SIDECAR_KEY = "understudy_mask"
-_MAX_FACE_BYTES = 1 << 28
 _DFL_MASK_LIMIT = 50_000
-_KNOWN_KEYS = frozenset(
-    {
-        "face_type",
-        "landmarks",
-        "source_filename",
-        "source_rect",
-        "source_landmarks",
-        "image_to_face_mat",
-        "eyebrows_expand_mod",
-        "seg_ie_polys",
-        "xseg_mask",
-        _SIDECAR_KEY,
-    }
-)
 
 
 def read_face(path: Path | str) -> FaceSample:
@@ -50,16 +45,11 @@ def read_face(path: Path | str) -> FaceSample:
         FormatError: it is no face: no picture, no metadata, or metadata that makes no sense.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            header = containers.read_header(stream, path)
-    except OSError as error:
-        raise from_os_error(error, path, doing="read") from error
     return parse_face(
-        header.payload,
+        read_file_header(path).payload,
         source=path,
         name=path.name,
-        encoded=partial(files.read_bytes, path, limit=_MAX_FACE_BYTES),
+        encoded=partial(files.read_bytes, path, limit=MAX_FACE_BYTES),
         sidecar=sidecar_path(path),
     )
 
@@ -77,34 +67,9 @@ def parse_face(
     Raises:
         FormatError: the metadata is missing or makes no sense; the error names `source`.
     """
-    meta = safe_pickle.loads(payload, source=source) if payload else {}
-    if not isinstance(meta, dict) or not meta or not all(isinstance(key, str) for key in meta):
-        raise _bad(source, "a face with its metadata", "a picture without any")
-    meta = {key: value for key, value in meta.items() if value is not None}
-    box = meta.get("source_rect")
-    points = meta.get("source_landmarks")
-    matrix = meta.get("image_to_face_mat")
-    mask = meta.get("xseg_mask")
-    # A sidecar holds the exact mask as long as the copy in the file is the one made with it: DFL
-    # may have put a newer one there.
-    made_with = meta.get(_SIDECAR_KEY)
-    if isinstance(made_with, int) and made_with == _fingerprint(mask):
-        mask = _read_sidecar(sidecar, source)
-    return FaceSample(
-        load=partial(_decode_image, encoded, source),
-        landmarks=_landmarks(meta.get("landmarks"), source),
-        face_type=_face_type(meta.get("face_type", FaceType.FULL.value), source),
-        source_name=_text(meta.get("source_filename"), source),
-        source_box=None if box is None else _box(box, source),
-        source_landmarks=None if points is None else _landmarks(points, source),
-        frame_to_face=None if matrix is None else _numbers(matrix, (2, 3), source, "a matrix"),
-        brow_expand=float(_numbers(meta.get("eyebrows_expand_mod", 1.0), (), source, "a factor")),
-        polygons=_polygons(meta.get("seg_ie_polys", ()), source),
-        mask=None if mask is None else _decode_mask(mask, source),
-        extra={key: value for key, value in meta.items() if key not in _KNOWN_KEYS},
-        encoded=encoded,
-        name=name,
-    )
+    meta = _with_sidecar(read_metadata(payload, source), sidecar, source)
+    load = partial(_decode_image, encoded, source)
+    return to_sample(meta, source=source, load=load, name=name, encoded=encoded)
 
 
 def write_face(
@@ -130,21 +95,51 @@ def write_face(
             found=repr(path.suffix),
             remedy="Choose one of these endings.",
         )
-    mask = None if sample.mask is None else _encode_mask(sample.mask)
-    payload = safe_pickle.dumps(_metadata(sample, mask))
-    in_sidecar = not as_png and mask is not None and len(payload) > containers.JPEG_PAYLOAD_LIMIT
-    if in_sidecar and sample.mask is not None:
-        payload = _payload_with_sidecar(sample, sample.mask)
-    picture = _encoded_picture(sample, path, quality=quality, as_png=as_png)
-    embed = containers.png_with_payload if as_png else containers.jpeg_with_payload
-    data = embed(picture, payload, path)
-    sidecar = sidecar_path(path)
-    leaves_sidecar = not in_sidecar and _has_sidecar(path)
-    if in_sidecar and mask is not None:
-        files.write_bytes(sidecar, mask.tobytes(), durable=durable)
-    files.write_bytes(path, data, durable=durable)
-    if leaves_sidecar:
-        _remove(sidecar)
+    before = None if sample.encoded is None else sample.encoded()
+    picture = _encoded_picture(sample, before, path, quality=quality, as_png=as_png)
+    _put(path, sample, picture, stored=_stored(before, path), durable=durable)
+
+
+def replace_metadata(
+    path: Path | str, sample: FaceSample, *, stored: Metadata, durable: bool = True
+) -> None:
+    """Give the picture at `path` the metadata of `sample`; its pixels keep their bytes.
+
+    `stored` is the dict the sample came from: what did not change keeps its form.
+
+    Raises:
+        FileError: the file can't be read.
+        FormatError: it is no picture, or the metadata do not fit; nothing was touched.
+        StorageError: the file can't be written.
+    """
+    path = Path(path)
+    _put(path, sample, files.read_bytes(path, limit=MAX_FACE_BYTES), stored=stored, durable=durable)
+
+
+def full_metadata(path: Path | str) -> Metadata:
+    """All that the face at `path` holds, as it is stored; a mask beside it is taken in.
+
+    Raises:
+        FileError: the file can't be read.
+        FormatError: it is no face.
+    """
+    path = Path(path)
+    meta = read_metadata(read_file_header(path).payload, path)
+    return _with_sidecar(meta, sidecar_path(path), path)
+
+
+def read_file_header(path: Path) -> containers.Header:
+    """What stands before the pixels of a picture file.
+
+    Raises:
+        FileError: the file can't be read.
+        FormatError: it is no JPEG or PNG.
+    """
+    try:
+        with path.open("rb") as stream:
+            return containers.read_header(stream, path)
+    except OSError as error:
+        raise from_os_error(error, path, doing="read") from error
 
 
 def sidecar_path(path: Path) -> Path:
@@ -152,128 +147,71 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(path.stem + SIDECAR_SUFFIX)
 
 
+def _put(
+    path: Path, sample: FaceSample, picture: bytes, *, stored: Metadata, durable: bool
+) -> None:
+    """Write `picture` with the metadata of `sample` in it, and the mask beside it if it must."""
+    as_png = containers.is_png(picture)
+    mask = stored_mask(sample, stored, path)
+    if mask is None and sample.mask is not None:
+        mask = encode_mask(sample.mask)
+    payload = safe_pickle.dumps(from_sample(sample, mask=mask, stored=stored))
+    beside = None
+    if not as_png and len(payload) > containers.JPEG_PAYLOAD_LIMIT and sample.mask is not None:
+        beside = encode_mask(sample.mask).tobytes()
+        payload = _payload_with_sidecar(sample, sample.mask, stored)
+    embed = containers.png_with_payload if as_png else containers.jpeg_with_payload
+    data = embed(picture, payload, path)
+    leaves_sidecar = beside is None and _has_sidecar(path)
+    if beside is not None:
+        files.write_bytes(sidecar_path(path), beside, durable=durable)
+    files.write_bytes(path, data, durable=durable)
+    if leaves_sidecar:
+        files.remove_files([sidecar_path(path)])
+
+
+def _stored(before: bytes | None, path: Path) -> Metadata:
+    """The dict in the file a face came from."""
+    if before is None:
+        return {}
+    try:
+        return read_metadata(containers.read_header(io.BytesIO(before), path).payload, path)
+    except FormatError:  # a picture that was no face yet
+        return {}
+
+
 def _has_sidecar(path: Path) -> bool:
     """Whether a mask lies beside the face that is at `path` now, and is its own."""
     if not sidecar_path(path).is_file() or not path.is_file():
         return False
     try:
-        with path.open("rb") as stream:
-            payload = containers.read_header(stream, path).payload
-        meta = safe_pickle.loads(payload, source=path) if payload else None
+        return SIDECAR_KEY in read_metadata(read_file_header(path).payload, path)
     except FormatError:  # what is no face has no mask
         return False
-    except OSError as error:
-        raise from_os_error(error, path, doing="read") from error
-    return isinstance(meta, dict) and _SIDECAR_KEY in meta
 
 
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise from_os_error(error, path, doing="write") from error
+def _with_sidecar(meta: Metadata, sidecar: Path | None, source: Path | str) -> Metadata:
+    """The metadata with their exact mask, wherever it lies.
+
+    A sidecar holds it as long as the copy in the file is the one made with it: DFL may have put a
+    newer one there.
+    """
+    made_with = meta.pop(SIDECAR_KEY, None)
+    if isinstance(made_with, int) and made_with == _fingerprint(meta.get("xseg_mask")):
+        meta["xseg_mask"] = np.frombuffer(_read_sidecar(sidecar, source), np.uint8)
+    return meta
 
 
-def _bad(source: Path | str, expected: str, found: str) -> FormatError:
-    return FormatError(
-        source,
-        expected=expected,
-        found=found,
-        remedy="Extract this face again or remove the file.",
-    )
-
-
-def _numbers(value: Any, shape: tuple[int, ...], source: Path | str, what: str) -> Any:
-    """`value` as finite float64 of exactly `shape`; -1 stands for any length."""
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise _bad(source, f"{what} of numbers", f"something else ({error})") from error
-    fits = array.ndim == len(shape) and all(
-        want in (-1, got) for want, got in zip(shape, array.shape, strict=True)
-    )
-    if not fits or not np.isfinite(array).all():
-        found = f"one of shape {array.shape}" if not fits else "endless or undefined numbers"
-        raise _bad(source, f"{what} of {shape} finite numbers", found)
-    return array
-
-
-def _landmarks(value: Any, source: Path | str) -> Landmarks:
-    if value is None:
-        raise _bad(source, "68 landmarks", "none")
-    points: Landmarks = _numbers(value, (68, 2), source, "landmarks")
-    return points
-
-
-def _box(value: Any, source: Path | str) -> tuple[int, int, int, int]:
-    left, top, right, bottom = (int(side) for side in _numbers(value, (4,), source, "a box"))
-    return left, top, right, bottom
-
-
-def _face_type(value: Any, source: Path | str) -> FaceType:
-    names = [kind.value for kind in FaceType]
-    if not isinstance(value, str) or value.lower() not in names:
-        raise _bad(source, f"a face type out of {', '.join(names)}", repr(value)[:60])
-    return FaceType(value.lower())
-
-
-def _text(value: Any, source: Path | str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise _bad(source, "a file name as text", type(value).__name__)
-    return value
-
-
-def _polygons(value: Any, source: Path | str) -> tuple[Polygon, ...]:
-    """Polygons in the order they are drawn: what includes first, then what cuts away."""
-    entries = value.get("polys", ()) if isinstance(value, dict) else value
-    pairs: list[tuple[Any, Any]] = []
-    for entry in entries if isinstance(entries, (list, tuple)) else ():
-        if isinstance(entry, dict):
-            pairs.append((entry.get("type"), entry.get("pts")))
-        elif isinstance(entry, (list, tuple)) and len(entry) == 2:
-            pairs.append((entry[0], entry[1]))
-        else:
-            raise _bad(source, "polygons with a type and points", repr(entry)[:60])
-    polygons = []
-    for kind, points in pairs:
-        if not isinstance(kind, (int, float, np.number)) or kind not in (0, 1):
-            raise _bad(source, "polygons of type 0 or 1", f"type {repr(kind)[:20]}")
-        if points is not None and np.size(points):
-            outline = _numbers(points, (-1, 2), source, "a polygon")
-            polygons.append(Polygon(bool(kind), outline.astype(np.float32)))
-    return tuple(sorted(polygons, key=lambda polygon: not polygon.include))
-
-
-def _decode_mask(value: Any, source: Path | str) -> Mask:
-    if isinstance(value, bytes):
-        data = value
-    elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
-        data = value.tobytes()
-    else:
-        raise _bad(source, "a mask as PNG or JPEG bytes", type(value).__name__)
-    containers.read_header(io.BytesIO(data), f"{source} (mask)")
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if picture is None:
-        raise _bad(source, "a mask as PNG or JPEG bytes", "bytes that are neither")
-    return np.asarray(picture, np.float32) / np.float32(255)
-
-
-def _encode_mask(mask: Mask, *, jpeg_quality: int | None = None) -> np.ndarray:
-    levels = np.rint(np.clip(mask, 0.0, 1.0) * 255).astype(np.uint8)
-    parameters = [] if jpeg_quality is None else [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
-    buffer = cv2.imencode(".png" if jpeg_quality is None else ".jpg", levels, parameters)[1]
-    return np.asarray(buffer, np.uint8).reshape(-1)
-
-
-def _payload_with_sidecar(sample: FaceSample, mask: Mask) -> bytes:
+def _payload_with_sidecar(sample: FaceSample, mask: Mask, stored: Metadata) -> bytes:
     """Metadata with the best lossy copy of the mask that fits, or with none."""
     for quality in (100, 90, 75, 50, 25):
-        copy = _encode_mask(mask, jpeg_quality=quality)
-        meta = _metadata(sample, copy) | {_SIDECAR_KEY: _fingerprint(copy)}
+        copy = encode_mask(mask, jpeg_quality=quality)
+        meta = from_sample(sample, mask=copy, stored=stored) | {SIDECAR_KEY: _fingerprint(copy)}
         payload = safe_pickle.dumps(meta)
         if len(copy) <= _DFL_MASK_LIMIT and len(payload) <= containers.JPEG_PAYLOAD_LIMIT:
             return payload
-    return safe_pickle.dumps(_metadata(sample, None) | {_SIDECAR_KEY: _fingerprint(None)})
+    meta = from_sample(sample, mask=None, stored=stored)
+    return safe_pickle.dumps(meta | {SIDECAR_KEY: _fingerprint(None)})
 
 
 def _fingerprint(mask: Any) -> int:
@@ -290,62 +228,31 @@ def _read_sidecar(sidecar: Path | None, source: Path | str) -> bytes:
             found="none",
             remedy="Put it back beside the face; the two belong together.",
         )
-    return files.read_bytes(sidecar, limit=_MAX_FACE_BYTES)
+    return files.read_bytes(sidecar, limit=MAX_FACE_BYTES)
 
 
 def _decode_image(encoded: Callable[[], bytes], source: Path | str) -> Image:
     data = encoded()
-    containers.read_header(io.BytesIO(data), source)
+    containers.check_whole(data, source)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:
-        raise _bad(source, "a picture that can be decoded", "a damaged one")
-    return np.asarray(picture[..., ::-1], np.float32) / np.float32(255)
+        raise bad_face(source, "a picture that can be decoded", "a damaged one")
+    image = np.ascontiguousarray(picture[..., ::-1], np.float32)
+    image /= np.float32(255)
+    return image
 
 
-def _encoded_picture(sample: FaceSample, path: Path, *, quality: int, as_png: bool) -> bytes:
+def _encoded_picture(
+    sample: FaceSample, before: bytes | None, path: Path, *, quality: int, as_png: bool
+) -> bytes:
     """File bytes of the picture: the ones there are, if they are of the kind wanted."""
-    if sample.encoded is not None:
-        data = sample.encoded()
-        if containers.is_png(data) if as_png else containers.is_jpeg(data):
-            return data
+    if before is not None and (containers.is_png(before) if as_png else containers.is_jpeg(before)):
+        return before
     levels = np.rint(np.clip(sample.image, 0.0, 1.0) * 255).astype(np.uint8)
     parameters = [] if as_png else [cv2.IMWRITE_JPEG_QUALITY, quality]
     parameters += [] if as_png else [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
     done, buffer = cv2.imencode(".png" if as_png else ".jpg", levels[..., ::-1], parameters)
     if not done:
-        raise _bad(path, "a picture that can be encoded", f"one of shape {levels.shape}")
+        raise bad_face(path, "a picture that can be encoded", f"one of shape {levels.shape}")
     return np.asarray(buffer).tobytes()
-
-
-def _metadata(sample: FaceSample, mask: np.ndarray | None) -> dict[str, Any]:
-    """The dict DFL expects, in the types it needs."""
-    meta: dict[str, Any] = {
-        "face_type": FaceType(sample.face_type).value,
-        "landmarks": _nested(sample.landmarks),
-        "source_filename": sample.source_name,
-        "source_rect": None if sample.source_box is None else np.array(sample.source_box, np.int64),
-        "source_landmarks": _nested(sample.source_landmarks),
-        "image_to_face_mat": None
-        if sample.frame_to_face is None
-        else np.asarray(sample.frame_to_face, np.float64),
-        "seg_ie_polys": _polygon_dict(sample.polygons),
-        "xseg_mask": mask,
-        "eyebrows_expand_mod": None if sample.brow_expand == 1.0 else float(sample.brow_expand),
-    }
-    known: Mapping[str, Any] = {key: value for key, value in meta.items() if value is not None}
-    return dict(known) | {k: v for k, v in sample.extra.items() if k not in _KNOWN_KEYS}
-
-
-def _nested(points: Landmarks | None) -> list[list[float]] | None:
-    return None if points is None else [[float(x), float(y)] for x, y in points]
-
-
-def _polygon_dict(polygons: Sequence[tuple[bool, np.ndarray]]) -> dict[str, Any] | None:
-    if not polygons:
-        return None
-    entries = [
-        {"type": int(include), "pts": np.asarray(points, np.float32)}
-        for include, points in polygons
-    ]
-    return {"polys": entries}
