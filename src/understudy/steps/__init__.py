@@ -53,6 +53,7 @@ _ALL = (
     Step("info", "What a workspace holds and what comes next."),
     Step("frames", "Frames out of a clip."),
     Step("extract", "Faces out of frames: found, aligned, saved with their landmarks."),
+    Step("faceset resize", "Faces at another size or of another face type."),
     Step("train", "Train a model on the two facesets."),
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
