@@ -99,22 +99,23 @@ class Optimizer(ABC):
         """
 
     @torch.no_grad()
-    def step(self, gradients: Mapping[str, Tensor], *, crew: Crew | None = None) -> None:
-        """One update. A parameter without a gradient rests, and so does its state.
+    def step(self, *parts: Mapping[str, Tensor], crew: Crew | None = None) -> None:
+        """One update by the sum of the gradients of each part of a batch.
 
-        Gradients may be of any float type and layout; they are not changed. The result does not
-        depend on the crew.
+        A parameter without a gradient rests, and so does its state. Gradients may be of any float
+        type and layout; they are not changed. The result does not depend on the crew.
         """
         self.iteration += 1
         rate = self.learning_rate()
-        scale = self._clip_scale(gradients)
         decay = self._average_decay()
-        flat = {
-            name: _flat(_like(gradient, self.parameters[name]))
-            for name, gradient in gradients.items()
-        }
-        if self._moving != gradients.keys():
-            self._moving, self._pieces = frozenset(gradients), self._cut(gradients)
+        flat: dict[str, list[Tensor]] = {}
+        for part in parts:
+            for name, gradient in part.items():
+                row = _flat(_like(gradient, self.parameters[name]))
+                flat.setdefault(name, []).append(row)
+        scale = self._clip_scale(flat)
+        if self._moving != flat.keys():
+            self._moving, self._pieces = frozenset(flat), self._cut(flat)
 
         @torch.no_grad()  # each thread has its own switch
         def advance(lane: int) -> None:
@@ -176,10 +177,11 @@ class Optimizer(ABC):
         for name, shadow in self.shadows.items():
             shadow.copy_(self.parameters[name])
 
-    def _clip_scale(self, gradients: Mapping[str, Tensor]) -> float:
+    def _clip_scale(self, gradients: Mapping[str, Sequence[Tensor]]) -> float:
         if not self.rule.clip_norm:
             return 1.0
-        squares = [g.float().square().sum() for g in gradients.values()]
+        sums = (sum(part.float() for part in parts) for parts in gradients.values())
+        squares = [torch.as_tensor(total).square().sum() for total in sums]
         norm = math.sqrt(float(torch.stack(squares).sum()))
         return self.rule.clip_norm / norm if norm >= self.rule.clip_norm else 1.0
 
@@ -201,14 +203,17 @@ class Optimizer(ABC):
     def _update(
         self,
         piece: _Piece,
-        gradients: Mapping[str, Tensor],
+        gradients: Mapping[str, Sequence[Tensor]],
         *,
         rate: float,
         scale: float,
         decay: float | None,
     ) -> None:
-        found = [gradients[name][start:end] for name, start, end in piece.sources]
-        _copy(piece.scratch, found)
+        for scratch, (name, start, end) in zip(piece.scratch, piece.sources, strict=True):
+            first, *others = gradients[name]
+            scratch.copy_(first[start:end])
+            for other in others:
+                scratch.add_(other[start:end])
         if scale != 1:
             torch._foreach_mul_(piece.scratch, scale)
         numerators = self._direction(piece, piece.slots)
@@ -282,8 +287,7 @@ class AdaBelief(Optimizer):
         torch._foreach_sub_(piece.scratch, means)
         torch._foreach_mul_(variances, 0.999)
         torch._foreach_addcmul_(variances, piece.scratch, piece.scratch, 0.001)
-        _copy(piece.scratch, variances)
-        torch._foreach_sqrt_(piece.scratch)
+        _root(variances, out=piece.scratch)
         torch._foreach_add_(piece.scratch, EPSILON)
         return means
 
@@ -299,8 +303,7 @@ class RmsProp(Optimizer):
         _copy(gradients, piece.scratch)
         torch._foreach_mul_(powers, 0.9)
         torch._foreach_addcmul_(powers, gradients, gradients, 0.1)
-        _copy(piece.scratch, powers)
-        torch._foreach_sqrt_(piece.scratch)
+        _root(powers, out=piece.scratch)
         torch._foreach_add_(piece.scratch, EPSILON)
         return gradients
 
@@ -317,6 +320,15 @@ def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
         return
     for target, source in zip(targets, sources, strict=True):
         target.copy_(source)  # the fused form would first make a converted copy
+
+
+def _root(sources: list[Tensor], *, out: list[Tensor]) -> None:
+    if out[0].device.type != "cpu":
+        torch._foreach_copy_(out, sources)
+        torch._foreach_sqrt_(out)
+        return
+    for source, target in zip(sources, out, strict=True):
+        torch.sqrt(source, out=target)  # in place after a copy would be another pass
 
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:

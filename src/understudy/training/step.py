@@ -92,30 +92,27 @@ class TrainStep:
         """One iteration."""
         crew = self._crew
         losses, gradients = self._together(batch) if crew is None else self._apart(batch, crew)
-        self.optimizer.step(gradients, crew=crew)
+        self.optimizer.step(*gradients, crew=crew)
         return losses
 
-    def _together(self, batch: Batch) -> tuple[StepLosses, dict[str, Tensor]]:
+    def _together(self, batch: Batch) -> tuple[StepLosses, list[dict[str, Tensor]]]:
         """Losses and gradients with both sides as one batch where they share networks."""
         losses = self.losses(batch)
         # gradients are those of the sum over the batch: it fixes how clipping depends on its size
         total = losses.src.sum() + losses.dst.sum()
         gradients = torch.autograd.grad(total, list(self._trained.values()))
         detached = StepLosses(losses.src.detach(), losses.dst.detach())
-        return detached, dict(zip(self._trained, gradients, strict=True))
+        return detached, [dict(zip(self._trained, gradients, strict=True))]
 
-    def _apart(self, batch: Batch, crew: Crew) -> tuple[StepLosses, dict[str, Tensor]]:
-        """The same with each side on its own thread."""
+    def _apart(self, batch: Batch, crew: Crew) -> tuple[StepLosses, list[dict[str, Tensor]]]:
+        """The same with each side on its own thread, and the gradients of each side apart."""
         (src_loss, src), (dst_loss, dst) = crew.run(
             [
                 lambda: self._side(batch.src, is_src=True),
                 lambda: self._side(batch.dst, is_src=False),
             ]
         )
-        gradients = src | dst
-        for name in src.keys() & dst.keys():
-            gradients[name] = src[name].float().add_(dst[name])
-        return StepLosses(src_loss, dst_loss), gradients
+        return StepLosses(src_loss, dst_loss), [src, dst]
 
     def _side(self, side: SideBatch, *, is_src: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of each sample of one side, and the gradients of what it passed through."""
