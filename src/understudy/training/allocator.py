@@ -19,4 +19,5 @@ def keep_freed_memory() -> bool:
         return False
     library = ctypes.CDLL(None)
     wanted = ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, _LARGEST), (_M_ARENA_MAX, 1))
-    return all([library.mallopt(name, value) for name, value in wanted])
+    kept = [library.mallopt(name, value) for name, value in wanted]
+    return all(kept)
