@@ -13,6 +13,7 @@ from understudy.errors import FormatError, MaterialError, OptionError, from_os_e
 from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
+from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
@@ -77,8 +78,7 @@ def derive(options: DerivedOptions, job: Job, *, step: str, suffix: str, change:
         output = folder
     elif options.replace:
         job.message(f"the faceset stays as it is: {len(job.failures)} faces failed")
-    for failure in faceset.skipped:
-        job.message(f"left out: {failure.reason}")
+    left_out = tell_left_out(faceset, job)
     return Report(
         step,
         done=max(len(done) - earlier, 0),
@@ -88,7 +88,7 @@ def derive(options: DerivedOptions, job: Job, *, step: str, suffix: str, change:
             "summary": f"{len(changed)} faces" + (f" ({kept} are so already)" if kept else ""),
             "faces": len(names),
             "changed": len(changed),
-            "left_out": [failure.item for failure in faceset.skipped],
+            "left_out": left_out,
         },
     )
 

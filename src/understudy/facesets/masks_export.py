@@ -1,0 +1,65 @@
+"""The mask of a face as a picture: the applied one, the drawn one, or the hull of its landmarks.
+
+A face in, a mask of its picture's size out. Knows no files. Source: reference sections 7, 10, 11.
+"""
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from understudy.errors import MaterialError
+from understudy.faces.regions import hull_mask
+from understudy.types import FaceSample, Mask
+
+MaskKind = Literal["auto", "applied", "drawn", "hull"]
+Found = Literal["applied", "drawn", "hull"]
+
+_ORDER: tuple[Found, ...] = ("applied", "drawn", "hull")
+
+
+def face_mask(sample: FaceSample, kind: MaskKind = "auto") -> tuple[Mask, Found]:
+    """The mask of that kind in the picture's size, and which one it is.
+
+    "auto" takes the applied mask, without one the polygons drawn by hand, without these the hull.
+
+    Raises:
+        MaterialError: the face has no mask of that kind.
+    """
+    shape_hw = sample.image.shape[0], sample.image.shape[1]
+    for one in _ORDER if kind == "auto" else (kind,):
+        if one == "applied" and sample.mask is not None:
+            return _resized(sample.mask, shape_hw), one
+        if one == "drawn" and sample.polygons:
+            return _filled(sample, shape_hw), one
+        if one == "hull":
+            return hull_mask(sample.landmarks, shape_hw, sample.brow_expand), one
+    raise MaterialError(
+        sample.name or "face",
+        expected="an applied mask" if kind == "applied" else "polygons drawn by hand",
+        found="none",
+        remedy="Choose another --kind: auto, hull.",
+    )
+
+
+def hardened(mask: Mask) -> Mask:
+    """The mask in black and white, cut at one half."""
+    return np.asarray(mask >= 0.5, np.float32)
+
+
+def _resized(mask: Mask, shape_hw: tuple[int, int]) -> Float32[np.ndarray, "result_h result_w"]:
+    if mask.shape == shape_hw:
+        return mask
+    smaller = shape_hw[0] * shape_hw[1] < mask.size
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(mask, shape_hw[::-1], interpolation=method), np.float32)
+
+
+def _filled(sample: FaceSample, shape_hw: tuple[int, int]) -> Mask:
+    """All that includes first, then what cuts away; coordinates are truncated, as in training."""
+    mask = np.zeros(shape_hw, np.float32)
+    for include, points in sorted(sample.polygons, key=lambda polygon: not polygon[0]):
+        outline = np.trunc(points).astype(np.int32)
+        cv2.fillPoly(mask, [outline], (1.0 if include else 0.0,))
+    return mask
