@@ -65,6 +65,14 @@ class Dtype:
         self.dtype = dtype
 
 
+class Dropped(Exception):
+    """A file refers to a value that was not kept."""
+
+
+DROPPED = object()
+"""Stands in the memo for a value that was not kept."""
+
+
 def damaged(source: str | Path, found: str) -> FormatError:
     """The error for data that is broken."""
     return FormatError(
@@ -88,8 +96,9 @@ def unsafe(source: str | Path, found: str) -> UnsafeFileError:
 class Machine:
     """The stack machine a pickle drives, cut down to what data needs."""
 
-    def __init__(self, data: bytes, source: str | Path) -> None:
+    def __init__(self, data: bytes, source: str | Path, *, compact: bool = False) -> None:
         self.data, self.source, self.position = data, source, 0
+        self.compact = compact
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: list[Any] = []
@@ -161,6 +170,8 @@ class Machine:
             self.spend(value.nbytes)
         elif isinstance(value, (str, bytes)) and len(value) > _MAX_FREE_TEXT:
             self.spend(len(value))
+        elif value is DROPPED:
+            raise Dropped
         self.stack.append(value)
 
     def refer(self, module: Any, name: Any) -> None:

@@ -6,13 +6,14 @@ can get in. Knows nothing of what the values mean. The reader is `safe_pickle`.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any  # values are of any type until they are checked
 
 import numpy as np
 
 MAX_DEPTH = 64
 MAX_INT_BYTES = 4096
+_BATCH = 1000  # items a reader holds before they go into the list, as Python's pickler has it
 DTYPES = frozenset({"b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"})
 """The number types files hold, as numpy writes them without the byte order."""
 
@@ -27,6 +28,42 @@ def dumps(value: Any) -> bytes:
     writer = _Writer()
     writer.write(value, 0)
     return b"\x80\x04" + b"".join(writer.parts) + b"."
+
+
+def dump_list(items: Iterable[Any]) -> Iterator[bytes]:
+    """The pickle of a list in pieces, for lists larger than memory.
+
+    Raises:
+        TypeError: an item is of a type data files don't hold.
+        ValueError: it is nested too deep.
+    """
+    return _dump_parts(((item,) for item in items), opening=b"]", closing=b"e")
+
+
+def dump_dict(items: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
+    """The pickle of a dict in pieces, for dicts larger than memory, from its keys and values.
+
+    Raises:
+        TypeError: a key or value is of a type data files don't hold.
+        ValueError: it is nested too deep.
+    """
+    return _dump_parts(items, opening=b"}", closing=b"u")
+
+
+def _dump_parts(
+    items: Iterable[tuple[Any, ...]], *, opening: bytes, closing: bytes
+) -> Iterator[bytes]:
+    writer, place = _Writer(), 0
+    yield b"\x80\x04" + opening
+    for item in items:
+        if place % _BATCH == 0:
+            writer.parts.append(closing + b"(" if place else b"(")
+        for part in item:
+            writer.write(part, 1)
+        yield b"".join(writer.parts)
+        writer.parts.clear()
+        place += 1
+    yield closing + b"." if place else b"."
 
 
 class _Writer:

@@ -51,12 +51,11 @@ def read_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     Raises:
         FormatError: no JPEG or PNG, a broken one, or one of absurd size.
     """
-    start = stream.read(8)
-    if start == _PNG_MAGIC:
-        header = _png_header(stream, source)
-    elif start[:2] == b"\xff\xd8":
-        stream.seek(-len(start) + 2, 1)
+    start = stream.read(2)
+    if start == b"\xff\xd8":
         header = _jpeg_header(stream, source)
+    elif start + stream.read(6) == _PNG_MAGIC:
+        header = _png_header(stream, source)
     else:
         raise _broken(source, "another kind of file" if start else "an empty file")
     height, width = header.shape_hw

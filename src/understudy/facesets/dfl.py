@@ -67,7 +67,7 @@ def parse_face(
     Raises:
         FormatError: the metadata is missing or makes no sense; the error names `source`.
     """
-    meta = _with_sidecar(read_metadata(payload, source), sidecar, source)
+    meta = _with_sidecar(read_metadata(payload, source, compact=True), sidecar, source)
     load = partial(_decode_image, encoded, source)
     return to_sample(meta, source=source, load=load, name=name, encoded=encoded)
 
@@ -117,14 +117,14 @@ def replace_metadata(
 
 
 def full_metadata(path: Path | str) -> Metadata:
-    """All that the face at `path` holds, as it is stored; a mask beside it is taken in.
+    """All that the face at `path` holds, points as arrays; a mask beside it is taken in.
 
     Raises:
         FileError: the file can't be read.
         FormatError: it is no face.
     """
     path = Path(path)
-    meta = read_metadata(read_file_header(path).payload, path)
+    meta = read_metadata(read_file_header(path).payload, path, compact=True)
     return _with_sidecar(meta, sidecar_path(path), path)
 
 
