@@ -75,3 +75,19 @@ def test_masks_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["faceset", "export-masks", "src", "--kind", "applied", *at]) == 3
     aligned = str(workspace.src.aligned_dir)
     assert main(["faceset", "export-masks", "src", "--out", aligned, *at]) == 2
+
+
+def test_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = make_workspace(tmp_path / "w", src=5)
+    at = ["--workspace", str(workspace.root), "--cell-px", "32"]
+    for labels in ("name", "number", "pose", "size", "none"):
+        out = tmp_path / f"{labels}.png"
+        tokens = ["--labels", labels, "--landmarks", "--out", str(out)]
+        assert main(["faceset", "sheet", "src", *tokens, *at]) == 0
+        assert cv2.imread(str(out)) is not None
+    capsys.readouterr()
+    assert main(["faceset", "sheet", "src", "--columns", "2", "--rows", "1", *at]) == 0
+    assert "5 faces on 3 pages" in capsys.readouterr().out
+    assert len(list(workspace.reports_dir.glob("faceset_sheet_src_00[123].png"))) == 3
+    assert main(["faceset", "sheet", "src", "--num-faces", "2", *at]) == 0
+    assert "2 faces on 1 page" in capsys.readouterr().out
