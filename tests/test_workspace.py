@@ -109,7 +109,7 @@ def test_clear_keeps_clips_and_consent(workspace: Workspace) -> None:
 
 def test_the_clip_is_found_beside_its_provenance(workspace: Workspace) -> None:
     assert workspace.dst.video() is None
-    for name in ("data_dst.c2pa", "data_dst.mkv", "data_dst.mkv.c2pa", "data_src.mp4"):
+    for name in ("data_dst.c2pa", "data_dst.csv", "data_dst.mkv", "data_dst.mkv.c2pa"):
         (workspace.root / name).write_bytes(b"")
     assert workspace.dst.video() == workspace.root / "data_dst.mkv"
 

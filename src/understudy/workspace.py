@@ -33,6 +33,7 @@ else:
 
 VERSION = 1
 SideName = Literal["src", "dst"]
+NO_CLIPS = frozenset({".c2pa", ".csv", ".json", ".md", ".srt", ".txt", ".wav", ".xml"})
 _held: set[Path] = set()
 
 
@@ -62,8 +63,8 @@ class Side:
         """The clip lying in the workspace as `data_src.*` or `data_dst.*`, if there is one."""
         stem = f"data_{self.name}"
         named = (p for p in self.root.glob("*.*") if p.is_file() and p.stem.lower() == stem)
-        # Other tools lay a clip's provenance beside it under the clip's own name.
-        return min((p for p in named if p.suffix.lower() != ".c2pa"), default=None)
+        # Other tools lay a clip's provenance and notes beside it under the clip's own name.
+        return min((p for p in named if p.suffix.lower() not in NO_CLIPS), default=None)
 
 
 class Workspace:

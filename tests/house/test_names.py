@@ -48,3 +48,9 @@ def test_step_is_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     for option in STEPS[name].options.model_fields:
         assert f"--{option.replace('_', '-')}" in shown
+
+
+def test_what_a_preset_turns_on_can_be_turned_off() -> None:
+    parsed = parse_command(["train", "--preset", "demo", "--no-clipgrad"])
+    assert parsed is not None
+    assert parsed[1]["clipgrad"] is False

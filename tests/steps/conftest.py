@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tiny_model import TINY
 from understudy.cli.main import main
 from understudy.media.encode import encode_video
 from understudy.media.video import decode_frames
 from understudy.steps.demo import CLIPS
 from understudy.workspace import Workspace
-
-TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
-TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tiny_model import TINY
 from understudy.cli.main import main
 from understudy.training.state import open_model
 from understudy.workspace import Workspace
 
 Clips = tuple[Path, Path]
-TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
-TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")

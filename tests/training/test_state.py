@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from understudy.errors import FileError, StateError
+from understudy.files import sha256_file
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.training.backups import BACKUPS_KEPT
@@ -73,11 +74,12 @@ def test_what_is_saved_comes_back(saved) -> None:
 
 def test_merging_takes_the_averaged_weights(saved) -> None:
     folder, state = saved
-    averaged, iteration = load_model(folder.path, _fail)
+    averaged, iteration, digest = load_model(folder.path, _fail)
     assert iteration == 3
+    assert digest == sha256_file(folder.saves_dir / "000001" / "state.safetensors")
     for name, parameter in averaged.named_parameters():
         assert torch.equal(parameter, state.averaged[name])
-    plain, _ = load_model(folder.path, _fail, averaged=False)
+    plain = load_model(folder.path, _fail, averaged=False).model
     assert _same_weights(plain, state.model)
 
 

@@ -80,7 +80,10 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
     command.__name__ = step.name
     command.__doc__ = step.summary
     if loaded:
-        parameters = [_parameter(n, f) for n, f in step.options.model_fields.items()]
+        fields = step.options.model_fields
+        # what a preset turns on can be turned off
+        turns_off = "preset" in fields
+        parameters = [_parameter(n, f, turns_off=turns_off) for n, f in fields.items()]
         parameters.sort(key=lambda p: p.kind)
         parameters.append(
             inspect.Parameter(
@@ -98,7 +101,7 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
     return command
 
 
-def _parameter(name: str, field: "FieldInfo") -> inspect.Parameter:
+def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Parameter:
     from understudy.options import group_of, is_argument
 
     positional, required = is_argument(field), field.is_required()
@@ -106,7 +109,7 @@ def _parameter(name: str, field: "FieldInfo") -> inspect.Parameter:
     form = cyclopts.Parameter(
         help=_help(field),
         group=_group(group_of(field)),
-        negative=() if default is not True else None,
+        negative=None if default is True or turns_off else (),
         consume_multiple=True,
         show_default=not required and default not in (None, (), ""),
     )

@@ -183,7 +183,7 @@ def load_predictor(
     """
     from understudy.models.devices import all_threads, choose_device
     from understudy.models.predictor import FacePredictor
-    from understudy.training.state import load_model, open_model
+    from understudy.training.state import load_model
 
     path = workspace.model_dir / options.model
     if not path.is_dir():
@@ -194,12 +194,11 @@ def load_predictor(
             remedy=f"First: understudy train --workspace {workspace.root}",
         )
     all_threads()
-    model, iteration = load_model(path, job.message, averaged=options.averaged)
-    newest = open_model(path).newest(job.message)
+    loaded = load_model(path, job.message, averaged=options.averaged)
     facts = {
         "name": options.model,
-        "iteration": iteration,
+        "iteration": loaded.iteration,
         "averaged": options.averaged,
-        "sha256": newest.sha256 if newest else "",
+        "sha256": loaded.sha256,
     }
-    return FacePredictor(model, device=choose_device(options.device)), facts
+    return FacePredictor(loaded.model, device=choose_device(options.device)), facts

@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import Cancelled
+from understudy.errors import Cancelled, FileError, StorageError
 from understudy.files import make_dir, write_json
 from understudy.job import Job
 from understudy.options import Options, option
 from understudy.steps import STEPS
-from understudy.types import Report
+from understudy.types import Failure, Report
 from understudy.workspace import Workspace
+
+# These only look: they need no workspace that can be written.
+ONLY_LOOK = ("info",)
 
 # These check their input before the workspace is made, so that a wrong one leaves nothing behind.
 MAKE_THEIR_WORKSPACE = ("new", "run", "demo")
@@ -47,14 +50,11 @@ def perform(name: str, options: Options, job: Job) -> Report:
     try:
         if folder is None:
             report = _timed(name, options, job)
-        elif name in MAKE_THEIR_WORKSPACE:
+        elif name in MAKE_THEIR_WORKSPACE or name in ONLY_LOOK:
             report = _timed(name, options, job)
-            _write_report(report, Workspace.open(folder), options)
+            _leave(report, Workspace.open(folder), options, job)
         else:
-            workspace = Workspace.open(folder)
-            with workspace.lock():
-                report = _timed(name, options, job)
-                _write_report(report, workspace, options)
+            report = _in_workspace(name, options, job, Workspace.open(folder))
     except Cancelled:
         job.was_cancelled()
         raise
@@ -65,12 +65,37 @@ def perform(name: str, options: Options, job: Job) -> Report:
     return report
 
 
+def _in_workspace(name: str, options: Options, job: Job, workspace: Workspace) -> Report:
+    """The report of a step that has the workspace to itself; left there however it ends."""
+    with workspace.lock():
+        start = time.monotonic()
+        try:
+            report = _timed(name, options, job)
+        except BaseException as error:  # told in the report and raised again
+            stopped = isinstance(error, Cancelled | KeyboardInterrupt)
+            reason = "stopped" if stopped else str(error) or type(error).__name__
+            report = Report(name, failed=[*job.failures, Failure(name, reason)])
+            report.seconds = time.monotonic() - start
+            _leave(report, workspace, options, job)
+            raise
+        _write_report(report, workspace, options)
+        return report
+
+
 def _timed(name: str, options: Options, job: Job) -> Report:
     start = time.monotonic()
     report = STEPS[name].function(options, job)
     report.failed.extend(job.failures)
     report.seconds = time.monotonic() - start
     return report
+
+
+def _leave(report: Report, workspace: Workspace, options: Options, job: Job) -> None:
+    """Write the report where that is possible; its absence must not hide what it tells."""
+    try:
+        _write_report(report, workspace, options)
+    except (StorageError, FileError) as error:
+        job.message(f"no report: {error}")
 
 
 def _write_report(report: Report, workspace: Workspace, options: Options) -> None:

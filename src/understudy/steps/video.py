@@ -148,6 +148,11 @@ def _deliver(
         why = "no longer there" if len(plate) == 1 else "joined from several clips"
         job.message(f"{plate[0]}: {why}, the video stays silent")
 
+    if len({part.timing.rate for part in parts}) > 1:
+        job.message(
+            f"the clips of dst differ in their rate; all are shown at {parts[0].timing.rate}"
+        )
+
     def on_frame(done: int) -> None:
         job.check()
         job.progress(done, len(frames), options.out.name)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, StateError
+from understudy.errors import Cancelled, StateError, StorageError
 from understudy.job import Job
 from understudy.models import build
 from understudy.models.devices import choose_device
@@ -236,9 +236,13 @@ class Trainer:
         # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
         keep = state.seconds >= _KEEP_EVERY * self._kept_at
         number = state.iteration if keep else None
-        path = write_preview(self._folder.previews_dir, picture, number=number)
-        self._kept_at = state.seconds if keep else self._kept_at
-        self._job.preview("training", path)
+        try:
+            path = write_preview(self._folder.previews_dir, picture, number=number)
+        except StorageError as error:  # a save may still find room, and matters more
+            self._job.message(f"no preview: {error}")
+        else:
+            self._kept_at = state.seconds if keep else self._kept_at
+            self._job.preview("training", path)
         self._count_time()
         self._shown_at = state.seconds
 

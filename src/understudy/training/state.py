@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -66,6 +67,8 @@ class TrainState:
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_iteration: int = 0
     history: History = field(default_factory=History)
+    sha256: str = ""
+    """Hash of the tensors this was read from; "" if it was never saved."""
 
     @property
     def averaged(self) -> dict[str, Tensor]:
@@ -84,6 +87,14 @@ class SaveFacts:
     iteration: int
     seconds: float
     options: TrainOptions
+    sha256: str
+
+
+class LoadedModel(NamedTuple):
+    """A model to merge by, and which save it came from."""
+
+    model: FaceModel
+    iteration: int
     sha256: str
 
 
@@ -250,6 +261,7 @@ class ModelFolder:
             attempt=mark.attempt,
             optimizer=_under("optimizer/", tensors),
             optimizer_iteration=mark.optimizer_iteration,
+            sha256=mark.files[TENSORS].sha256,
         )
         try:
             state.history = history_file.read(self._history_path, length=mark.history_bytes)
@@ -314,8 +326,8 @@ def open_model(path: Path) -> ModelFolder:
         ) from error
 
 
-def load_model(path: Path, say: Say, *, averaged: bool = True) -> tuple[FaceModel, int]:
-    """Model with the weights to merge by, on the CPU, and its iteration.
+def load_model(path: Path, say: Say, *, averaged: bool = True) -> LoadedModel:
+    """Model with the weights to merge by, on the CPU.
 
     Raises:
         FileError: there is no model.
@@ -324,7 +336,7 @@ def load_model(path: Path, say: Say, *, averaged: bool = True) -> tuple[FaceMode
     state = open_model(path).load(say, mend=False)
     if averaged and state.averaged:
         load_weights(state.model, {**state.model.state_dict(), **state.averaged}, path)
-    return state.model, state.iteration
+    return LoadedModel(state.model, state.iteration, state.sha256)
 
 
 def load_weights(model: FaceModel, tensors: Mapping[str, Tensor], where: Path) -> None:

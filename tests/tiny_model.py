@@ -1,0 +1,4 @@
+"""Options of the smallest model worth training, for tests that run commands."""
+
+TINY = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]
+TINY += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1"]
