@@ -70,7 +70,8 @@ class BlazeBlock(nn.Module):
         shortcut = functional.max_pool2d(x, 2) if self._stride == 2 else x
         if self._extra:
             shortcut = functional.pad(shortcut, (0, 0, 0, 0, 0, self._extra))
-        mixed: Tensor = self.activation(self.pointwise(self.depthwise(x)) + shortcut)
+        refined: Tensor = self.pointwise(self.depthwise(x))
+        mixed: Tensor = self.activation(refined.add_(shortcut))
         return mixed
 
 

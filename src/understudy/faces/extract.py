@@ -2,28 +2,31 @@
 
 Frames, a detector and a landmarker in, samples out, largest face first. Candidates are looked for
 in the upright frame, then in its quarter turns, until one is confirmed by the landmarks. Aligned
-pictures are cut when they are asked for, from a copy of the frame's part only. Knows nothing of
-files, steps or threads.
+pictures are cut at once, so that no frame is held for them, and encoded when they are asked for.
+Knows nothing of files, steps or threads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import cv2
 import numpy as np
 from jaxtyping import Float
 
-from understudy.faces.align import align_image, face_matrix, face_square
+from understudy.faces.align import face_matrix, face_square
 from understudy.faces.detectors.registry import Detection, Detector
 from understudy.faces.landmarkers.agreement import disagreement, face_size
 from understudy.faces.landmarkers.registry import FoundLandmarks, Landmarker
-from understudy.faces.pixels import Pixels, to_image
+from understudy.faces.pixels import Pixels, encoded_face, to_image
 from understudy.faces.settings import ExtractSettings
-from understudy.imaging.geometry import Interpolation, transform_points
-from understudy.types import FaceSample, FaceType, Image, Landmarks, Matrix
+from understudy.imaging.geometry import transform_points
+from understudy.imaging.resample import Box, place_part
+from understudy.types import FaceSample, FaceType, Landmarks, Matrix
 
 _MARGIN_PX = 4
 _TURNS = (0, 1, 3, 2)
-_MIN_PRESENCE = 0.8
+_MIN_PRESENCE = 0.9
 _MAX_DISAGREEMENT = 0.3
 _SAME_FACE = 0.25
 # A frame without a face is looked at three more times: each may deceive, and a true face in a
@@ -110,21 +113,17 @@ def _is_same(first: Landmarks, second: Landmarks) -> bool:
 
 
 def _sample(image: Pixels, face: _Face, settings: ExtractSettings, name: str | None) -> FaceSample:
-    points, box = face.found.points, face.detection.box
-    left, top, right, bottom = (round(v) for v in box)
-    if settings.face_type is FaceType.MARK_ONLY:
-        return FaceSample(
-            load=_whole(image),
-            landmarks=points,
-            face_type=settings.face_type,
-            source_name=name,
-            source_box=(left, top, right, bottom),
-            source_landmarks=points,
-        )
-    matrix = face_matrix(points, settings.image_size, settings.face_type)
+    points = face.found.points
+    left, top, right, bottom = (round(v) for v in face.detection.box)
+    matrix, pixels, moved = None, image, points
+    if settings.face_type is not FaceType.MARK_ONLY:
+        matrix = face_matrix(points, settings.image_size, settings.face_type)
+        pixels, moved = _cut(image, matrix, settings), transform_points(points, matrix)
+    quality = None if settings.lossless else settings.jpeg_quality
     return FaceSample(
-        load=_cut(image, matrix, settings),
-        landmarks=transform_points(points, matrix),
+        load=partial(to_image, pixels),
+        encoded=partial(encoded_face, pixels, quality=quality),
+        landmarks=moved,
         face_type=settings.face_type,
         source_name=name,
         source_box=(left, top, right, bottom),
@@ -133,25 +132,19 @@ def _sample(image: Pixels, face: _Face, settings: ExtractSettings, name: str | N
     )
 
 
-def _whole(image: Pixels) -> Callable[[], Image]:
-    return lambda: to_image(image)
-
-
-def _cut(image: Pixels, matrix: Matrix, settings: ExtractSettings) -> Callable[[], Image]:
-    """What reads the aligned picture, holding no more of the frame than it needs."""
+def _cut(image: Pixels, matrix: Matrix, settings: ExtractSettings) -> Pixels:
+    """The aligned picture in the frame's own depth, black where the frame ends."""
     size = settings.image_size
     low, high = _part_of(image, face_square(matrix, size))
-    part = image[low[1] : high[1], low[0] : high[0]].copy()
+    part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+    if part.size == 0:
+        return np.zeros((size, size, 3), image.dtype)
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ low
-    interpolation: Interpolation = "bilinear" if settings.dfl_parity else "area"
-
-    def load() -> Image:
-        if part.size == 0:
-            return np.zeros((size, size, 3), np.float32)
-        return align_image(to_image(part), moved, size, interpolation=interpolation)
-
-    return load
+    if settings.dfl_parity:
+        return np.asarray(cv2.warpAffine(part, moved, (size, size), flags=cv2.INTER_LINEAR))
+    aligned = place_part(part, moved, Box(0, 0, size, size))
+    return np.clip(aligned, 0, 1, out=aligned) if aligned.dtype.kind == "f" else aligned
 
 
 def _part_of(image: Pixels, square: Float[np.ndarray, "4 2"]) -> tuple[np.ndarray, np.ndarray]:

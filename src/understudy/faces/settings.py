@@ -11,6 +11,7 @@ class ExtractSettings(Options):
     image_size: int = option(512, "Side of a face picture in pixels.", ge=64, le=2048)
     max_faces: int = option(0, "Most faces taken from one frame, largest first; 0 = all.", ge=0)
     jpeg_quality: int = option(90, "Quality of the JPEG files.", ge=1, le=100)
+    lossless: bool = option(False, "Write PNG files, which lose nothing, instead of JPEG.")
     min_face_px: int = option(
         32, "Smallest face looked for, in pixels of the frame.", ge=12, group="Detection"
     )

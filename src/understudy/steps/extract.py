@@ -154,18 +154,23 @@ def _work(worker: Worker, journal: Journal, todo: list[Path], *, total: int, job
 
 def _extractor(options: ExtractOptions, side: Side, job: Job) -> Worker:
     """The work on a few frames: names of the faces written, by frame."""
+    import cv2
+
     from understudy import weights
     from understudy.faces.detectors.registry import DETECTORS
     from understudy.faces.extract import extract_batch
     from understudy.faces.landmarkers.registry import LANDMARKERS
     from understudy.facesets.dfl import write_face
     from understudy.models.devices import choose_device, one_thread_each
+    from understudy.training.allocator import keep_freed_memory
 
     weights.get("mediapipe", tell=job.message)
     device = str(choose_device(options.device))
     detector = DETECTORS[options.detector](device)
     landmarker = LANDMARKERS[options.landmarker](device)
     one_thread_each()
+    cv2.setNumThreads(1)
+    keep_freed_memory()  # or every layer's output is memory the system has to clear first
     make_dir(side.aligned_dir)
 
     def faces_of(batch: tuple[Path, ...]) -> dict[str, list[str]]:
@@ -175,7 +180,7 @@ def _extractor(options: ExtractOptions, side: Side, job: Job) -> Worker:
         for frame, samples in zip(frames, found, strict=True):
             written[frame.name] = []
             for index, sample in enumerate(samples):
-                name = f"{frame.stem}_{index}.jpg"
+                name = f"{frame.stem}_{index}{'.png' if options.lossless else '.jpg'}"
                 named = replace(sample, source_name=frame.name)
                 path = side.aligned_dir / name
                 write_face(path, named, quality=options.jpeg_quality, durable=False)

@@ -34,7 +34,7 @@ class _Bottleneck(nn.Sequential):
         super().__init__(
             symmetric(channels, stride),
             pointwise(channels, middle),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             symmetric(middle),
             pointwise(middle, out_channels),
         )
@@ -47,7 +47,8 @@ class _Residual(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         refined: Tensor = self.body(x)
-        return functional.relu(x + refined)
+        # In place: at the largest size a new tensor costs more than the sum.
+        return refined.add_(x).relu_()
 
 
 def symmetric(channels: int, stride: int = 1) -> nn.Conv2d:
@@ -59,13 +60,13 @@ def _stage(channels: int, middle: int, out_channels: int, *, blocks: int) -> nn.
     """Halve the picture, then refine."""
     return nn.Sequential(
         _Bottleneck(channels, middle, out_channels, stride=2),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         *(_Residual(out_channels, middle) for _ in range(blocks)),
     )
 
 
 def _lateral(channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(pointwise(channels, out_channels), nn.ReLU())
+    return nn.Sequential(pointwise(channels, out_channels), nn.ReLU(inplace=True))
 
 
 class _Head(nn.Module):
@@ -95,7 +96,7 @@ class FullRangeNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), _Residual(32, 8), _Residual(32, 8)
+            nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(inplace=True), _Residual(32, 8), _Residual(32, 8)
         )
         self.down4 = _stage(32, 16, 64, blocks=2)
         self.lateral4 = _lateral(64, 48)
@@ -143,21 +144,21 @@ class ShortRangeNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(SameConv2d(3, 24, kernel=5, stride=2), nn.ReLU())
+        self.stem = nn.Sequential(SameConv2d(3, 24, kernel=5, stride=2), nn.ReLU(inplace=True))
         self.body = nn.Sequential(
             *(
                 BlazeBlock(
                     before,
                     after,
-                    activation=nn.ReLU(),
+                    activation=nn.ReLU(inplace=True),
                     stride=2 if number in _SHORT_RANGE_HALVINGS else 1,
                 )
                 for number, (before, after) in enumerate(pairwise(_SHORT_RANGE_WIDTHS), 1)
             )
         )
         self.deep = nn.Sequential(
-            BlazeBlock(88, 96, activation=nn.ReLU(), stride=2),
-            *(BlazeBlock(96, 96, activation=nn.ReLU()) for _ in range(4)),
+            BlazeBlock(88, 96, activation=nn.ReLU(inplace=True), stride=2),
+            *(BlazeBlock(96, 96, activation=nn.ReLU(inplace=True)) for _ in range(4)),
         )
         self.score16, self.score8 = pointwise(88, 2), pointwise(96, 6)
         self.box16, self.box8 = pointwise(88, 32), pointwise(96, 96)

@@ -38,7 +38,8 @@ SMALLEST_IN_INPUT_PX = 20
 MIN_SCORE = 0.5
 _STEP = 2.4
 _STRIDE = 32
-_BATCH_PX = 16 * FullRangeNet.size**2
+# What lies between two layers has to stay in a core's cache; a GPU wants the opposite.
+_BATCH_PX = {"cpu": 4 * FullRangeNet.size**2, "cuda": 64 * FullRangeNet.size**2}
 _BATCH = 16
 _RIGHT_EYE, _LEFT_EYE = 0, 1
 _FOREHEAD, _ROOM = 0.3, 1.65
@@ -64,11 +65,15 @@ def levels_of(shape_hw: tuple[int, int], min_face_px: int, input_px: int) -> lis
     At its own size the network misses faces that fill the frame.
     """
     longer = max(shape_hw)
-    smallest = input_px / longer
+    smallest = input_px / longer / 2
     largest = SMALLEST_IN_INPUT_PX / min_face_px
+    # A canvas of whole strides holds no padding; a face may be a little smaller for it.
+    strides = largest * longer / _STRIDE
+    if np.floor(strides) > 0.95 * strides:
+        largest = float(np.floor(strides)) * _STRIDE / longer
     steps = int(np.ceil(np.log(largest / smallest) / np.log(_STEP))) if largest > smallest else 0
     scales = [smallest * (largest / smallest) ** (k / max(steps, 1)) for k in range(steps + 1)]
-    return [_level(shape_hw, scale) for scale in (smallest / 2, *scales)]
+    return [_level(shape_hw, scale) for scale in scales]
 
 
 def _level(shape_hw: tuple[int, int], scale: float) -> Level:
@@ -81,7 +86,7 @@ class PyramidDetector:
     """Finds faces with `FullRangeNet` and looks at each once more with `ShortRangeNet`."""
 
     def __init__(self, net: FullRangeNet, second: ShortRangeNet, device: str = "cpu") -> None:
-        self._net, self._second = net.to(device), second.to(device)
+        self._net, self._second = net.to(device, _fast_type(device)), second.to(device)
         for each in (self._net, self._second):
             each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)
@@ -102,18 +107,18 @@ class PyramidDetector:
     ) -> list[list[Detection]]:
         """Candidates of each image, largest first; see `Detector`."""
         turned = [np.rot90(image, -quarter_turns) for image in images]
-        jobs: dict[tuple[int, int], list[tuple[int, Level]]] = defaultdict(list)
+        jobs: dict[tuple[int, int], list[tuple[int, Level, Pixels]]] = defaultdict(list)
         for number, image in enumerate(turned):
-            for level in levels_of(image.shape[:2], min_face_px, self._net.size):
-                jobs[level.canvas_hw].append((number, level))
+            for level, content in contents(image, min_face_px, self._net.size):
+                jobs[level.canvas_hw].append((number, level, content))
         found: list[list[Detection]] = [[] for _ in images]
         for canvas_hw, of_size in jobs.items():
-            at_once = max(_BATCH_PX // (canvas_hw[0] * canvas_hw[1]), 1)
+            at_once = max(_BATCH_PX[self._device.type] // (canvas_hw[0] * canvas_hw[1]), 1)
             for start in range(0, len(of_size), at_once):
                 batch = of_size[start : start + at_once]
-                inputs = np.stack([read_level(turned[number], level) for number, level in batch])
+                inputs = np.stack([on_canvas(content, level) for _, level, content in batch])
                 scores, boxes = self._run(self._net, inputs)
-                for (number, level), score, box in zip(batch, scores, boxes, strict=True):
+                for (number, level, _), score, box in zip(batch, scores, boxes, strict=True):
                     shape = turned[number].shape[:2]
                     found[number] += _candidates(score, box, level, shape)
         results = []
@@ -150,9 +155,16 @@ class PyramidDetector:
     def _run(
         self, net: FullRangeNet | ShortRangeNet, inputs: Float32[np.ndarray, "b h w 3"]
     ) -> tuple[Float32[np.ndarray, "b n"], Float32[np.ndarray, "b n 16"]]:
-        x: Tensor = torch.from_numpy(inputs).to(self._device).permute(0, 3, 1, 2)  # channels last
-        logits, boxes = net(x)
-        return probabilities(logits).cpu().numpy(), boxes.cpu().numpy()
+        kind = next(net.parameters()).dtype
+        x: Tensor = torch.from_numpy(inputs).to(self._device, kind).permute(0, 3, 1, 2)
+        logits, boxes = net(x)  # of channels last
+        return probabilities(logits.float()).cpu().numpy(), boxes.float().cpu().numpy()
+
+
+def _fast_type(device: str) -> torch.dtype:
+    """Half precision where the processor computes in it: twice as fast for the search."""
+    in_half = device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if in_half else torch.float32
 
 
 def _candidates(
@@ -195,20 +207,28 @@ def _upright(points: Landmarks, size: int) -> Matrix:
     return square_matrix(turn @ ((low + high) / 2), side, angle, size)
 
 
-def read_level(image: Pixels, level: Level) -> Float32[np.ndarray, "_ _ 3"]:
-    """The frame at the level's size, -1..1, black (-1) around it."""
+def contents(image: Pixels, min_face_px: int, input_px: int) -> Iterator[tuple[Level, Pixels]]:
+    """The levels of a frame, largest first, and the frame at the size of each.
+
+    Each is made from the one before: going down in small steps costs a third.
+    """
+    picture = np.ascontiguousarray(image)
+    for level in reversed(levels_of(image.shape[:2], min_face_px, input_px)):
+        height, width = level.content_hw
+        shrinks = height < picture.shape[0]
+        flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=flags))
+        yield level, picture
+
+
+def on_canvas(content: Pixels, level: Level) -> Float32[np.ndarray, "_ _ 3"]:
+    """A frame at the level's size, -1..1, black (-1) around it."""
     height, width = level.content_hw
     left, top = level.corner
-    shrinks = height < image.shape[0]
-    small = cv2.resize(
-        np.ascontiguousarray(image),
-        (width, height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
     result = np.full((*level.canvas_hw, 3), -1.0, np.float32)
-    result[top : top + height, left : left + width] = small * np.float32(
-        2 / white(image)
-    ) - np.float32(1)
+    inner = result[top : top + height, left : left + width]
+    np.multiply(content, np.float32(2 / white(content)), out=inner)
+    inner -= np.float32(1)
     return result
 
 

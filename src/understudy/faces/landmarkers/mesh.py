@@ -33,7 +33,7 @@ from understudy.imaging.geometry import compose, scale_of, transform_points
 from understudy.types import Matrix
 
 MARGIN = 1.5
-_MOST_FITS = 4
+_MOST_FITS, _MOST_REFITS = 3, 3
 _SETTLED = 0.04
 _MAX_DOUBT = 0.35
 _OTHER_CROPS = ((1.3, 0), (0.8, 0), (1.0, 1), (1.0, 3), (1.0, 2))
@@ -98,42 +98,54 @@ class MeshLandmarker:
             for image, of_image in zip(images, detections, strict=True)
             for detection in of_image
         ]
-        fits = [detection_crop(detection) for _, detection in faces]
         pictures = [image for image, _ in faces]
-        found = self._settle(pictures, fits, views)
-        for scale, quarters in _OTHER_CROPS:
-            lost = [k for k, (_, d) in enumerate(faces) if _doubt(d, found[k]) > _MAX_DOUBT]
+        crops = [detection_crop(detection) for _, detection in faces]
+        fits = [_found(*fit) for fit in zip(*self._fit(pictures, crops, roughly=True), strict=True)]
+        for scale, quarters in ((1.0, 0), *_OTHER_CROPS):
+            lost = [k for k, (_, d) in enumerate(faces) if _doubt(d, fits[k]) > _MAX_DOUBT]
             crops = [detection_crop(faces[k][1], scale=scale, quarters=quarters) for k in lost]
-            others = self._settle([pictures[k] for k in lost], crops, views)
+            others = self._settle([pictures[k] for k in lost], crops)
             for k, other in zip(lost, others, strict=True):
-                if _doubt(faces[k][1], other) < _doubt(faces[k][1], found[k]):
-                    found[k] = other
-        results = iter(found)
+                if _doubt(faces[k][1], other) < _doubt(faces[k][1], fits[k]):
+                    fits[k] = other
+        results = iter(self._refine(pictures, fits, views))
         return [[next(results) for _ in of_image] for of_image in detections]
 
-    def _settle(
-        self, images: Sequence[Pixels], crops: Sequence[Matrix], views: Sequence[Matrix]
-    ) -> list[FoundLandmarks]:
-        """Meshes fitted again around themselves until their crops stay where they are."""
+    def _settle(self, images: Sequence[Pixels], crops: Sequence[Matrix]) -> list[FoundLandmarks]:
+        """Rough meshes fitted again around themselves until their crops stay where they are."""
         meshes, scores = self._fit(images, crops, roughly=True)
-        last = list(crops)
         moving = list(range(len(crops)))
+        last = list(crops)
         for _ in range(_MOST_FITS - 1):
+            moving = [k for k in moving if _has_moved(last[k], mesh_crop(meshes[k]))]
             for k in moving:
                 last[k] = mesh_crop(meshes[k])
-            again, again_scores = self._fit(
+            again = self._fit([images[k] for k in moving], [last[k] for k in moving], roughly=True)
+            for k, mesh, score in zip(moving, *again, strict=True):
+                meshes[k], scores[k] = mesh, score
+        return [_found(mesh, score) for mesh, score in zip(meshes, scores, strict=True)]
+
+    def _refine(
+        self, images: Sequence[Pixels], fits: Sequence[FoundLandmarks], views: Sequence[Matrix]
+    ) -> list[FoundLandmarks]:
+        """The whole network on each view of settled faces, and the mean of what it sees there."""
+        refined = list(fits)
+        moving = list(range(len(fits)))
+        for _ in range(_MOST_REFITS):
+            crops = [mesh_crop(refined[k].mesh) for k in moving]
+            meshes, scores = self._fit(
                 [images[k] for k in moving for _ in views],
-                [compose(view, last[k]) for k in moving for view in views],
+                [compose(view, crop) for crop in crops for view in views],
             )
             for number, k in enumerate(moving):
                 own = slice(number * len(views), (number + 1) * len(views))
-                meshes[k] = np.mean(again[own], axis=0)
-                scores[k] = float(np.mean(again_scores[own]))
-            moving = [k for k in moving if _has_moved(last[k], mesh_crop(meshes[k]))]
-        return [
-            FoundLandmarks(reduce_mesh(mesh), score, mesh)
-            for mesh, score in zip(meshes, scores, strict=True)
-        ]
+                refined[k] = _found(np.mean(meshes[own], axis=0), float(np.mean(scores[own])))
+            moving = [
+                k
+                for k, crop in zip(moving, crops, strict=True)
+                if _has_moved(crop, mesh_crop(refined[k].mesh))
+            ]
+        return refined
 
     def _fit(
         self, images: Sequence[Pixels], crops: Sequence[Matrix], *, roughly: bool = False
@@ -164,6 +176,10 @@ class MeshLandmarker:
         refined = points[:, :NUM_MESH_POINTS]
         refined += (mesh - refined) * self._unrefined_share
         return points.cpu().numpy(), torch.sigmoid(presence).cpu().numpy()
+
+
+def _found(mesh: Float[np.ndarray, "m 2"], score: float) -> FoundLandmarks:
+    return FoundLandmarks(reduce_mesh(mesh), score, mesh)
 
 
 def _has_moved(before: Matrix, after: Matrix) -> bool:
