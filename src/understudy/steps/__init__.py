@@ -53,6 +53,8 @@ _ALL = (
     Step("info", "What a workspace holds and what comes next."),
     Step("frames", "Frames out of a clip."),
     Step("extract", "Faces out of frames: found, aligned, saved with their landmarks."),
+    Step("sort", "Put faces in order by what they show; the unfit go to the trash."),
+    Step("faceset undo", "Take back the last sort, trim or other move of faces."),
     Step("faceset inspect", "What a face, a pak, saved metadata or a folder of faces holds."),
     Step("faceset pack", "One file out of a folder of faces."),
     Step("faceset unpack", "The faces of a pak as files."),

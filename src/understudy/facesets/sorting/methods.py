@@ -1,0 +1,208 @@
+"""The ways a faceset can be sorted, under the names DFL users know.
+
+A table of measures in; the order of the faces that stay, and those that are sorted out. Each
+method is a small function of the table and says which measures it needs; no method moves a file.
+Source: reference "dfl-pipeline" section 9.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from understudy.errors import MaterialError
+from understudy.facesets.sorting.best import best_faces
+from understudy.facesets.sorting.chains import difference_chain, dissimilarity, histogram_order
+from understudy.facesets.sorting.duplicates import duplicates
+from understudy.facesets.sorting.table import Table
+from understudy.job import Job
+from understudy.registry import Registry
+
+DEFAULT_TARGET = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SortSettings:
+    """What some methods can be told.
+
+    `target` is about how many faces the best-faces methods keep; `similar` chains absdiff by what
+    is alike (else by what differs); `closeness` is how alike duplicates are, in grey levels.
+    """
+
+    target: int = DEFAULT_TARGET
+    similar: bool = True
+    closeness: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Indices of the faces that stay, in their new order, and of those that go to the trash."""
+
+    kept: tuple[int, ...]
+    rejected: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A way to sort: what it does in one sentence, the kinds of measures it needs, the function."""
+
+    sentence: str
+    kinds: tuple[str, ...]
+    order: Callable[[Table, SortSettings, Job], Order]
+
+
+SORTS: Registry[Sort] = Registry("sort")
+
+Values = Float[np.ndarray, " n"]
+Flags = Bool[np.ndarray, " n"]
+
+
+def ranked(values: Values, *, down: bool = True, keep: Flags | None = None) -> Order:
+    """The order by a number, stable; what `keep` leaves out is rejected."""
+    order = np.argsort(-values if down else values, kind="stable")
+    stays = np.ones(len(values), bool) if keep is None else keep
+    return Order(tuple(order[stays[order]].tolist()), tuple(np.flatnonzero(~stays).tolist()))
+
+
+def _register(
+    name: str, sentence: str, *kinds: str
+) -> Callable[[Callable[[Table, SortSettings, Job], Order]], Sort]:
+    def enter(function: Callable[[Table, SortSettings, Job], Order]) -> Sort:
+        return SORTS.register(name)(Sort(sentence, kinds, function))
+
+    return enter
+
+
+@_register("blur", "The sharpest first; what has no sharpness goes.", "record", "sharpness")
+def _blur(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["blur"], keep=table["is_face"] & (table["blur"] != 0))
+
+
+@_register("motion-blur", "The least smeared first.", "record", "motion")
+def _motion_blur(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["motion_blur"], keep=table["is_face"] & (table["motion_blur"] != 0))
+
+
+@_register("face-yaw", "From one side of the head to the other.", "record")
+def _face_yaw(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["yaw"], keep=table["is_face"])
+
+
+@_register("face-pitch", "From looking up to looking down.", "record")
+def _face_pitch(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["pitch"], keep=table["is_face"])
+
+
+@_register("face-source-rect-size", "The largest in its frame first.", "record")
+def _rect_size(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["rect_area"], keep=table["is_face"])
+
+
+@_register("hist", "Each followed by the face with the most similar colours.", "histograms")
+def _hist(table: Table, settings: SortSettings, job: Job) -> Order:
+    return Order(tuple(histogram_order(table["color"], job)))
+
+
+@_register("hist-dissim", "The faces whose tones differ most from all others first.", "histograms")
+def _hist_dissim(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(dissimilarity(table["masked_grey"], job))
+
+
+@_register("brightness", "The brightest first.", "light")
+def _brightness(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["brightness"])
+
+
+@_register("hue", "By mean hue, the highest first.", "light")
+def _hue(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["hue"])
+
+
+@_register("black", "The least black in the picture first.", "light")
+def _black(table: Table, settings: SortSettings, job: Job) -> Order:
+    return ranked(table["black"].astype(np.float64), down=False)
+
+
+@_register("origname", "By the name of the frame each came from.", "record")
+def _origname(table: Table, settings: SortSettings, job: Job) -> Order:
+    order = np.argsort(table["source"], kind="stable")
+    faces = table["is_face"]
+    return Order(tuple(order[faces[order]].tolist()), tuple(np.flatnonzero(~faces).tolist()))
+
+
+@_register("oneface", "Only frames that hold one face stay, in their order.")
+def _oneface(table: Table, settings: SortSettings, job: Job) -> Order:
+    stems = [re.fullmatch(r"(\d+)_(\d+)", table.path(i).stem) for i in range(len(table))]
+    crowded = {stem[1] for stem in stems if stem and int(stem[2])}
+    goes = [stem is not None and stem[1] in crowded for stem in stems]
+    return _split(goes)
+
+
+@_register("absdiff", "Each followed by the face with the most similar pixels.", "thumb")
+def _absdiff(table: Table, settings: SortSettings, job: Job) -> Order:
+    shapes = np.unique(table["shape"], axis=0)
+    if len(shapes) > 1:
+        found = ", ".join(f"{width}x{height}" for height, width in shapes[:4])
+        raise MaterialError(
+            table.aligned_dir,
+            expected="pictures of one size",
+            found=found,
+            remedy="First: understudy faceset resize",
+        )
+    chain = difference_chain(
+        table["picture"],
+        table["residual"],
+        lambda index: table.look(index).levels,
+        job,
+        similar=settings.similar,
+    )
+    return Order(tuple(chain))
+
+
+@_register("final-by-blur", "The best faces of every direction, by sharpness; the rest goes.",
+           "record", "histograms", "sharpness")  # fmt: skip
+def _final_by_blur(table: Table, settings: SortSettings, job: Job) -> Order:
+    return _final(table, "blur", settings)
+
+
+@_register("final-by-size", "The best faces of every direction, by size; the rest goes.",
+           "record", "histograms")  # fmt: skip
+def _final_by_size(table: Table, settings: SortSettings, job: Job) -> Order:
+    return _final(table, "rect_area", settings)
+
+
+@_register("landmark-fit", "The worst fitted landmarks first.", "record")
+def _landmark_fit(table: Table, settings: SortSettings, job: Job) -> Order:
+    """What is no face has no landmarks at all and comes before the worst."""
+    misfit = np.where(table["is_face"], table["misfit"], np.inf)
+    return ranked(misfit)
+
+
+@_register("duplicate", "Of faces that look the same only the sharpest stays.",
+           "record", "thumb", "sharpness")  # fmt: skip
+def _duplicate(table: Table, settings: SortSettings, job: Job) -> Order:
+    goes = duplicates(table["picture"], table["blur"], table["rect_area"], settings.closeness, job)
+    return _split(goes)
+
+
+def _split(goes: Iterable[bool] | Flags) -> Order:
+    flags = np.fromiter(goes, bool)
+    return Order(tuple(np.flatnonzero(~flags).tolist()), tuple(np.flatnonzero(flags).tolist()))
+
+
+def _final(table: Table, score: str, settings: SortSettings) -> Order:
+    faces = np.flatnonzero(table["is_face"])
+    part = table.part(faces)
+    best = best_faces(
+        part[score].astype(np.float64), part["yaw"], part["pitch"], part["grey"], settings.target
+    )
+    kept = tuple(int(faces[index]) for index in best)
+    return Order(kept, _others(kept, len(table)))
+
+
+def _others(kept: Sequence[int], count: int) -> tuple[int, ...]:
+    stays = np.zeros(count, bool)
+    stays[list(kept)] = True
+    return tuple(np.flatnonzero(~stays).tolist())

@@ -1,0 +1,110 @@
+"""Measures are kept: over sorting, copies and kills, and never for another picture."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.facesets.sorting import cache, table
+from understudy.facesets.sorting.cache import cache_path
+from understudy.facesets.sorting.table import list_files, measure
+from understudy.job import Job
+
+
+@pytest.fixture
+def aligned(shared: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "w/aligned"
+    shutil.copytree(shared / "golden/files/aligned", folder)
+    return folder
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were looked into."""
+    names: list[str] = []
+    real = table.Look
+
+    def look(path: Path) -> table.Look:
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(table, "Look", look)
+    return names
+
+
+def test_nothing_is_measured_twice(aligned: Path, measured: list[str]) -> None:
+    first = measure(aligned, ("record", "light"), Job("sort"))
+    assert sorted(measured) == list(first.names)
+    measured.clear()
+    again = measure(aligned, ("light", "record", "histograms", "thumb"), Job("sort"))
+    assert not measured, "histograms came with the light"
+    for column in first.columns:
+        np.testing.assert_array_equal(first[column], again[column])
+    measure(aligned, ("sharpness",), Job("sort"))
+    assert len(measured) == 8
+
+
+def test_names_and_places_may_change(aligned: Path, tmp_path: Path, measured: list[str]) -> None:
+    first = measure(aligned, ("record",), Job("sort"))
+    measured.clear()
+    for path in sorted(aligned.iterdir(), reverse=True):
+        path.rename(path.with_name(f"{9 - int(path.name[4])}_turned.jpg"))
+    turned = measure(aligned, ("record",), Job("sort"))
+    assert not measured
+    np.testing.assert_array_equal(turned["yaw"], first["yaw"][::-1])
+    shutil.copytree(aligned.parent, tmp_path / "copy")
+    copied = measure(tmp_path / "copy/aligned", ("record",), Job("sort"))
+    assert not measured
+    np.testing.assert_array_equal(copied["yaw"], turned["yaw"])
+
+
+def test_another_picture_is_measured(aligned: Path, measured: list[str]) -> None:
+    measure(aligned, ("record",), Job("sort"))
+    measured.clear()
+    names = [key.name for key in list_files(aligned)]
+    shutil.copyfile(aligned / names[0], aligned / names[1])
+    shutil.copyfile(aligned / names[2], aligned / "new.jpg")
+    found = measure(aligned, ("record",), Job("sort"))
+    assert sorted(measured) == [names[1], "new.jpg"]
+    assert found["yaw"][1] == found["yaw"][0]
+    (aligned / names[0]).unlink()
+    assert len(measure(aligned, ("record",), Job("sort"))) == 8
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "middle"])
+def test_a_damaged_cache_is_begun_anew(aligned: Path, damage: str) -> None:
+    first = measure(aligned, ("record", "light"), Job("sort"))
+    path = cache_path(aligned)
+    data = path.read_bytes()
+    middle = data[:4096] + bytes(len(data) - 4096)
+    kinds = {"cut": data[:5000], "text": b"no data base", "empty": b"", "middle": middle}
+    path.write_bytes(kinds[damage])
+    again = measure(aligned, ("record", "light"), Job("sort"))
+    for column in first.columns:
+        np.testing.assert_array_equal(first[column], again[column])
+
+
+def test_where_nothing_can_be_written(aligned: Path) -> None:
+    (aligned.parent / ".aligned_measures").write_text("in the way")
+    assert len(measure(aligned, ("record",), Job("sort"))) == 8
+    assert (aligned.parent / ".aligned_measures").read_text() == "in the way"
+
+
+def test_faces_long_gone_are_forgotten(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FORGOTTEN_AT_LEAST", 2)
+    measure(aligned, ("record",), Job("sort"))
+    for path in sorted(aligned.iterdir())[:6]:
+        path.unlink()
+    measure(aligned, ("record",), Job("sort"))
+    with cache.MeasureCache(aligned) as kept:
+        rows = kept._sql.execute("SELECT COUNT(*) FROM files").fetchone()
+        records = kept._sql.execute("SELECT COUNT(*) FROM record_1").fetchone()
+    assert rows == records == (2,)
+
+
+def test_what_counts_as_a_picture(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.mask.png", ".hidden.png", "c.txt", "bob/x.png", ".cache/y.png", "jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [key.name for key in list_files(tmp_path)] == ["b.JPG", "bob/x.png"]
