@@ -65,6 +65,7 @@ _ALL = (
     Step("faceset recover-names", "Give faces the names they were extracted under."),
     Step("faceset export-masks", "Masks of faces as pictures."),
     Step("faceset sheet", "Contact sheets of a faceset."),
+    Step("faceset enhance", "Sharper faces for training."),
     Step("train", "Train a model on the two facesets."),
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
