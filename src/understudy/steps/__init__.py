@@ -66,13 +66,14 @@ _ALL = (
     Step("faceset export-masks", "Masks of faces as pictures."),
     Step("faceset sheet", "Contact sheets of a faceset."),
     Step("faceset enhance", "Sharper faces for training."),
+    Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
     Step("train", "Train a model on the two facesets."),
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
     Step("verify", "Whether a file is as it was signed, and by whom."),
     Step("consent", "Record on whose authority the faces are used."),
     Step("weights", "Fetch the face models, or list them."),
-    Step("bench", "Measure extraction, training or merging on this machine."),
+    Step("bench", "Measure extraction, sorting, training or merging on this machine."),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in _ALL}

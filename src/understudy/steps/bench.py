@@ -1,4 +1,4 @@
-"""Measure extraction, training or merging on this machine."""
+"""Measure extraction, sorting, training or merging on this machine."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from understudy.models.config import ModelConfig
 from understudy.options import argument, option, parse
 from understudy.steps.demo import CLIPS
 from understudy.steps.perform import LooseOptions, perform
+from understudy.steps.sort import SortName
 from understudy.training.options import TrainOptions
 from understudy.types import Report
 
@@ -20,9 +21,14 @@ WARM_UP = 6  # frames
 class BenchOptions(LooseOptions):
     """Options of `bench`."""
 
-    what: Literal["extract", "train", "merge"] = argument("What to measure.")
+    what: Literal["extract", "sort", "train", "merge"] = argument("What to measure.")
     frames: int = option(0, "Frames to extract or merge; 0 = 60 or 8.", ge=0)
     video: Path | None = option(None, "Clip to extract faces from; without it a 640x480 plate.")
+    by: SortName = option("hist", "What to sort by.", group="Sorting")
+    faces: int = option(1000, "Faces to sort.", group="Sorting", ge=1)
+    faceset: Path | None = option(
+        None, "Faces to make those to sort from; without it frames of a clip.", group="Sorting"
+    )
     iterations: int = option(10, "Training iterations.", ge=1)
     resolution: int = option(128, "Side of the model's face.", group="Model", ge=32, le=640)
     archi: str = option("df-ud", "Architecture of the model.", group="Model")
@@ -38,7 +44,7 @@ class BenchOptions(LooseOptions):
 
 def bench(options: BenchOptions, job: Job) -> Report:
     """One JSON line: rate, processor seconds, memory, settings, versions, the yardstick's unit."""
-    measure = {"extract": _extract, "train": _train, "merge": _merge}[options.what]
+    measure = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge}[options.what]
     row = measure(options, job)
     summary = f"{row['rate_per_second']} {row['item']}s/s, {row['cpu_units_per_item']} units each"
     details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": summary}
@@ -63,6 +69,27 @@ def _merge(options: BenchOptions, job: Job) -> dict[str, Any]:
 
     clip, count = CLIPS / "dst.mp4", options.frames or 8
     return dict(bench_merge(clip, MergeSettings(), frames=count, resolution=options.resolution))
+
+
+def _sort(options: BenchOptions, job: Job) -> dict[str, Any]:
+    """The step itself, on faces nothing is known of yet."""
+    from understudy.bench.sort import bench_sort, make_faceset, source_faces
+    from understudy.steps.sort import SortOptions
+    from understudy.workspace import Workspace
+
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.create(Path(folder))
+        aligned = workspace.src.aligned_dir
+        sources = source_faces(options.faceset, CLIPS / "dst.mp4", size=256)
+        make_faceset(sources, aligned, count=options.faces, job=job)
+        step = SortOptions(workspace=workspace.root, faces="src", by=options.by)
+
+        def work() -> int:
+            perform("sort", step, Job("bench"))
+            return options.faces
+
+        settings = {"by": options.by, "faceset": str(options.faceset or "clip")}
+        return bench_sort("sort", work, aligned, count=options.faces, settings=settings)
 
 
 def _extract(options: BenchOptions, job: Job) -> dict[str, Any]:

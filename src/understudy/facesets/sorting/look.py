@@ -31,6 +31,7 @@ SOURCE_BYTES = 255
 _MAX_BYTES = 1 << 28
 
 Levels = UInt8[np.ndarray, "h w 3"]
+Plane = UInt8[np.ndarray, "h w"]
 Row = np.ndarray[Any, np.dtype[Any]]
 """One record of a kind's dtype, of shape ()."""
 
@@ -68,13 +69,22 @@ class Look:
         return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
 
     @cached_property
-    def masked(self) -> Levels:
-        """The same, black outside the hull of the face; as it is where there is no face."""
-        if self.face is None:
-            return self.levels
+    def hull(self) -> Plane:
+        """1 inside the hull of the face, 0 outside; 1 everywhere where there is no face."""
         shape = self.levels.shape[0], self.levels.shape[1]
-        hull = hull_mask(self.face.landmarks, shape, self.face.brow_expand)
-        return self.levels * hull.astype(np.uint8)[..., None]
+        if self.face is None:
+            return np.ones(shape, np.uint8)
+        return hull_mask(self.face.landmarks, shape, self.face.brow_expand).astype(np.uint8)
+
+    @cached_property
+    def grey(self) -> Plane:
+        """Brightness of 8 bits."""
+        return np.asarray(cv2.cvtColor(self.levels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    @cached_property
+    def masked_grey(self) -> Plane:
+        """The same, black outside the hull."""
+        return np.asarray(cv2.bitwise_and(self.grey, self.grey, mask=self.hull), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +115,7 @@ def _record(look: Look) -> Row:
 
 def _light(look: Look) -> Row:
     row = np.zeros((), _LIGHT)
-    hue, _, value = cv2.split(cv2.cvtColor(look.levels, cv2.COLOR_RGB2HSV))
-    row["hue"], row["brightness"] = hue.mean(), value.mean()
+    row["hue"], _, row["brightness"], _ = cv2.mean(cv2.cvtColor(look.levels, cv2.COLOR_RGB2HSV))
     row["black"] = look.levels.size - np.count_nonzero(look.levels)
     return row
 
@@ -115,8 +124,7 @@ def _histograms(look: Look) -> Row:
     row = np.zeros((), _HISTOGRAMS)
     for channel in range(3):
         row["color"][channel] = _histogram(look.levels, channel)
-    row["grey"] = _histogram(cv2.cvtColor(look.levels, cv2.COLOR_RGB2GRAY), 0)
-    row["masked_grey"] = _histogram(cv2.cvtColor(look.masked, cv2.COLOR_RGB2GRAY), 0)
+    row["grey"], row["masked_grey"] = _histogram(look.grey, 0), _histogram(look.masked_grey, 0)
     return row
 
 
@@ -127,7 +135,7 @@ def _thumb(look: Look) -> Row:
     height, width = look.levels.shape[:2]
     row["residual"] = 255.0 * look.levels.size  # more than it can be
     if not height % THUMB_PX and not width % THUMB_PX:
-        again = np.repeat(np.repeat(small, height // THUMB_PX, 0), width // THUMB_PX, 1)
+        again = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         row["residual"] = cv2.norm(look.levels, again, cv2.NORM_L1)
     return row
 
@@ -135,14 +143,15 @@ def _thumb(look: Look) -> Row:
 def _sharpness(look: Look) -> Row:
     row = np.zeros((), _SHARPNESS)
     if look.face is not None:
-        row["blur"] = sharpness_of_levels(cv2.cvtColor(look.masked, cv2.COLOR_RGB2GRAY))
+        row["blur"] = sharpness_of_levels(look.masked_grey)
     return row
 
 
 def _motion(look: Look) -> Row:
     row = np.zeros((), _MOTION)
     if look.face is not None:
-        row["motion_blur"] = cv2.Laplacian(look.masked, cv2.CV_64F, ksize=11).var()
+        masked = cv2.bitwise_and(look.levels, look.levels, mask=look.hull)
+        row["motion_blur"] = cv2.Laplacian(masked, cv2.CV_64F, ksize=11).var()
     return row
 
 
