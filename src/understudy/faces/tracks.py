@@ -78,10 +78,10 @@ class Tracker:
 
     A track that found no face for more than `max_gap` frames ends. Numbers count from 0 and are
     never used twice. `min_likeness` is the least dot product of two descriptors of one person in
-    one shot.
+    one shot (an embedder's `same_shot`).
     """
 
-    def __init__(self, *, max_gap: int = 12, min_likeness: float = 0.5) -> None:
+    def __init__(self, *, max_gap: int = 12, min_likeness: float = 0.1) -> None:
         self._max_gap, self._min_likeness = max_gap, min_likeness
         self._alive: list[_Track] = []
         self._next = 0
