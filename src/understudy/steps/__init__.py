@@ -67,6 +67,7 @@ _ALL = (
     Step("faceset sheet", "Contact sheets of a faceset."),
     Step("faceset enhance", "Sharper faces for training."),
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
+    Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
     Step("train", "Train a model on the two facesets."),
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
