@@ -180,7 +180,8 @@ class Machine:
             raise TypeError("a name as text is needed")
         known = _NAMES.get((module, name))
         if known is None:
-            raise unsafe(self.source, f"a reference to {module[:60]}.{name[:60]}")
+            named = ascii(f"{module[:60]}.{name[:60]}")[1:-1]  # no line ends, no terminal codes
+            raise unsafe(self.source, f"a reference to {named}")
         self.stack.append(known)
 
     def append(self, items: list[Any]) -> None:

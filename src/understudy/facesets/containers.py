@@ -21,7 +21,7 @@ JPEG_PAYLOAD_LIMIT = 65_533
 _MAX_PIXELS = 1 << 25
 _MAX_PNG_PAYLOAD = 1 << 24
 _MAX_JPEG_HEADER = 1 << 24  # bytes before the pixels
-_MAX_IDLE = 1 << 12  # bytes that only fill
+_MAX_IDLE = 1 << 12  # segments, and bytes that only fill
 _MAX_SCANS = 1 << 12
 _MAX_PNG_CHUNKS = 1 << 16
 _PIECE = 1 << 20
@@ -172,7 +172,7 @@ def _jpeg_segments(stream: io.BufferedIOBase, source: Path | str) -> Iterator[_S
         size = struct.unpack(">H", _exactly(stream, 2, source))[0]
         if size < 2:
             raise _broken(source, "a segment of impossible length")
-        spare, idle = spare - size, idle + 1
+        spare -= size
         yield _Segment(marker, _exactly(stream, size - 2, source))
 
 

@@ -5,6 +5,7 @@ in saved metadata. Such a name must be one plain name by the rules of every syst
 leads nowhere. Knows no folders.
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -45,7 +46,11 @@ def _fault(name: str) -> str | None:
         return "a path"
     if any(ord(sign) < 32 or sign == "\x7f" for sign in name):
         return "a control sign in a name"
-    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+    try:
+        size = len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return "half a sign in a name"
+    if size > MAX_NAME_BYTES:
         return "a name too long"
     if name.partition(".")[0].rstrip().lower() in _DEVICES:
         return "the name of a device"

@@ -101,15 +101,14 @@ def _pak(path: Path) -> dict[str, Any]:
         {"name": face.name, "offset": face.offset, "bytes": face.size, "index": _plain(entry)}
         for face, entry in zip(index, entries, strict=True)
     ]
-    types = Counter(_TYPE_NAMES.get(entry.get("face_type", 2), "unknown") for entry in entries)
     return _counted(
         "pak",
         path,
         faces,
-        types=types,
+        types=Counter(_type_name(entry.get("face_type")) for entry in entries),
         sizes=Counter(_size(entry.get("shape")) for entry in entries),
-        persons=Counter(entry.get("person_name") or "" for entry in entries),
-        sources={entry.get("source_filename") for entry in entries},
+        persons=Counter(_text(entry.get("person_name")) for entry in entries),
+        sources={_text(entry.get("source_filename")) for entry in entries},
         masks=sum(entry.get("xseg_mask_compressed") is not None for entry in entries),
         polygons=sum(_has_polygons(entry) for entry in entries),
     )
@@ -126,10 +125,10 @@ def _saved(path: Path) -> dict[str, Any]:
         "meta",
         path,
         faces,
-        types=Counter(str(meta.get("face_type", "full_face")) for meta in metas),
+        types=Counter(_text(meta.get("face_type", "full_face")) or "unknown" for meta in metas),
         sizes=Counter(f"{face.shape_hw[1]}x{face.shape_hw[0]}" for face in saved.values()),
         persons=Counter(name.rpartition("/")[0] for name in saved),
-        sources={meta.get("source_filename") for meta in metas},
+        sources={_text(meta.get("source_filename")) for meta in metas},
         masks=sum("xseg_mask" in meta for meta in metas),
         polygons=sum(_has_polygons(meta) for meta in metas),
     )
@@ -220,26 +219,48 @@ _TYPE_NAMES = {
 }
 
 
+def _type_name(number: Any) -> str:
+    known = isinstance(number, (int, type(None)))
+    return _TYPE_NAMES.get(2 if number is None else number, "unknown") if known else "unknown"
+
+
 def _size(shape: Any) -> str:
-    return f"{shape[1]}x{shape[0]}" if isinstance(shape, tuple) and len(shape) > 1 else "unknown"
+    sides = shape[:2] if isinstance(shape, (tuple, list)) else ()
+    plain = len(sides) == 2 and all(isinstance(side, int) and 0 < side < 1 << 16 for side in sides)
+    return f"{sides[1]}x{sides[0]}" if plain else "unknown"
 
 
 def _has_polygons(meta: Metadata) -> bool:
     outlines = meta.get("seg_ie_polys")
-    return bool(outlines.get("polys") if isinstance(outlines, dict) else outlines)
+    listed = outlines.get("polys") if isinstance(outlines, dict) else outlines
+    return isinstance(listed, (list, tuple)) and bool(listed)
 
 
 def _plain(value: Any) -> Any:
-    """A value of metadata as JSON has it; bytes by their length."""
+    """A value of metadata as JSON has it; bytes and endless integers by their size."""
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {_clean(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.size > 64:
         return {"encoded_bytes": value.size}
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, int) and value.bit_length() > 64:
+        return {"integer_bits": value.bit_length()}
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
     return {"encoded_bytes": len(value)} if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _clean(value: Any) -> str:
+    """Text from a file as a terminal may show it."""
+    text = value if isinstance(value, str) else repr(value)[:60]
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _tell_face(facts: dict[str, Any]) -> list[str]:
@@ -251,7 +272,7 @@ def _tell_face(facts: dict[str, Any]) -> list[str]:
     pose = face["pose_deg"]
     lines += [
         f"  face type  {face['face_type']}",
-        f"  frame      {face['source_name'] or 'unknown'}{_tell_box(face['source_box'])}",
+        f"  frame      {_clean(face['source_name'] or 'unknown')}{_tell_box(face['source_box'])}",
         f"  pose       pitch {pose['pitch']:+.0f}, yaw {pose['yaw']:+.0f} degrees",
         f"  polygons   {_tell_polygons(face['polygons'])}",
         f"  mask       {_tell_mask(face['mask'], facts['mask_beside'])}",
@@ -260,7 +281,8 @@ def _tell_face(facts: dict[str, Any]) -> list[str]:
     if face["brow_expand"] != 1.0:
         lines.append(f"  brows      expanded by {face['brow_expand']:g}")
     if face["unknown_keys"]:
-        lines.append(f"  also holds {', '.join(face['unknown_keys'])} (kept as they are)")
+        also = ", ".join(_clean(key) for key in face["unknown_keys"])
+        lines.append(f"  also holds {also} (kept as they are)")
     return lines
 
 
@@ -302,13 +324,15 @@ def _tell_many(facts: dict[str, Any]) -> list[str]:
             note = "takes precedence over the files" if name == "pak" else "saved metadata"
             lines.append(f"  also holds {pack.PAK_NAME if name == 'pak' else META_NAME} ({note})")
     skipped = facts.get("skipped", [])
-    lines += [f"  no face    {entry['name']}: {entry['found']}" for entry in skipped[:_LISTED]]
+    lines += [
+        f"  no face    {_clean(entry['name'])}: {entry['found']}" for entry in skipped[:_LISTED]
+    ]
     if len(skipped) > _LISTED:
         lines.append(f"  no face    and {len(skipped) - _LISTED:,} more")
     return lines
 
 
 def _tell_counts(counts: dict[str, int]) -> str:
-    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:_LISTED]]
+    shown = [f"{_clean(name)} {count:,}" for name, count in list(counts.items())[:_LISTED]]
     more = f" and {len(counts) - _LISTED:,} more" if len(counts) > _LISTED else ""
     return ", ".join(shown) + more if shown else "none"

@@ -30,6 +30,6 @@ def inspect(options: InspectOptions, job: Job) -> Report:
         job.progress(done, total, "reading")
 
     facts = look(options.file, progress=progress)
-    lines = [json_text.dumps(facts, ensure_ascii=False)] if options.json else tell(facts)
+    lines = [json_text.dumps(facts)] if options.json else tell(facts)
     details = {"lines": lines, "machine_readable": options.json}
     return Report("faceset inspect", done=1, details=details | {"summary": str(options.file)})
