@@ -31,6 +31,7 @@ SortName = Literal[
     "absdiff",
     "final-by-blur",
     "final-by-size",
+    "identity",
     "landmark-fit",
     "duplicate",
 ]
@@ -52,6 +53,10 @@ class SortOptions(StepOptions):
         2.0, "duplicate: how alike faces are, in levels of 255.", group="Methods", ge=0, le=64
     )
 
+    embedder: Literal["texture", "sface"] = option(
+        "texture", "identity: what tells people apart.", group="Methods"
+    )
+
 
 def sort(options: SortOptions, job: Job) -> Report:
     """The same faces in another order; `faceset undo` brings the old one back.
@@ -71,10 +76,20 @@ def sort(options: SortOptions, job: Job) -> Report:
     _refuse_pak(folder, options.faces)
     method = SORTS[options.by]
     settings = SortSettings(
-        target=options.target, similar=not options.dissimilar, closeness=options.closeness
+        target=options.target,
+        similar=not options.dissimilar,
+        closeness=options.closeness,
+        embedder=options.embedder,
     )
-    table = measure(folder, method.kinds, job)
+    table = measure(folder, method.kinds_with(settings), job)
     damaged = [folder / failure.item for failure in job.failures]
+    if len(damaged) > len(table):  # no faults of single files
+        raise MaterialError(
+            folder,
+            expected="pictures that can be read",
+            found=f"{len(damaged)} that can't: {job.failures[0].reason}",
+            remedy="Nothing was moved. Check the folder and the disk.",
+        )
     kept, rejected = _orders(table, method, settings, job)
     if options.reverse:
         kept = {person: order[::-1] for person, order in kept.items()}

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from understudy.errors import MaterialError
+from understudy.errors import MaterialError, OptionError
 from understudy.facesets.sorting.look import KINDS
 from understudy.facesets.sorting.methods import SORTS, SortSettings
 from understudy.facesets.sorting.table import Table, measure
 from understudy.job import Job
 from understudy.steps.sort import SortName
 
-EVERYTHING = tuple(KINDS)
+EVERYTHING = tuple(kind for kind in KINDS if kind != "identity_sface")  # weights of one's own
 SCORES = {
     "brightness": "brightness",
     "hue": "hue",
@@ -63,7 +63,7 @@ def test_scores(shared: Path, table: Table) -> None:
 
 
 def cases() -> list[tuple[str, str, SortSettings]]:
-    others = ("absdiff", "landmark-fit", "duplicate", "final-by-blur", "final-by-size")
+    others = ("absdiff", "landmark-fit", "duplicate", "identity", "final-by-blur", "final-by-size")
     plain = [(name, name, SortSettings()) for name in SORTS if name not in others]
     for target in (2000, 500, 256, 128):
         settings = SortSettings(target=target)
@@ -92,7 +92,7 @@ def test_an_order_is_a_permutation(table: Table, name: str) -> None:
     assert orders[0] == orders[1]
     assert sorted(orders[0].kept + orders[0].rejected) == list(range(len(part)))
     assert all(np.array_equal(part[key], column) for key, column in columns.items())
-    assert set(SORTS[name].kinds) <= set(KINDS)
+    assert set(SORTS[name].kinds_with(SortSettings())) <= set(EVERYTHING)
     assert SORTS[name].sentence.endswith(".")
 
 
@@ -128,6 +128,24 @@ def test_duplicates_leave_the_better_one(table: Table) -> None:
     for closeness, kept in ((1.0, 2), (4.0, 1)):
         settings = SortSettings(closeness=closeness)
         assert len(SORTS["duplicate"].order(noisy, settings, Job("sort")).kept) == kept
+
+
+def test_a_blink_is_no_duplicate(table: Table) -> None:
+    """The whole differs by less than its limit, one place by more than its own."""
+    two = table.part([5, 5])
+    two["picture"][1, 12:16, 8:12] ^= 32
+    assert len(SORTS["duplicate"].order(two, SortSettings(closeness=5.0), Job("sort")).kept) == 2
+    assert len(SORTS["duplicate"].order(two, SortSettings(closeness=17.0), Job("sort")).kept) == 1
+
+
+def test_identity_puts_people_together(shared: Path, table: Table) -> None:
+    said: list[str] = []
+    job = Job("sort", sinks=[lambda event: said.append(event.data["text"])])
+    order = SORTS["identity"].order(table, SortSettings(), job)
+    assert table.names[order.rejected[0]] == "00902_0.jpg" and len(order.kept) == 61
+    assert "people" in said[0]
+    with pytest.raises(OptionError, match="embedder"):
+        SORTS["identity"].kinds_with(SortSettings(embedder="none"))
 
 
 def test_landmark_fit_shows_the_worst_first(table: Table) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.errors import MaterialError
+from understudy.faces.identity.registry import EMBEDDERS
+from understudy.facesets.identity import identity_order
 from understudy.facesets.sorting.best import best_faces
 from understudy.facesets.sorting.chains import difference_chain, dissimilarity, histogram_order
 from understudy.facesets.sorting.duplicates import duplicates
@@ -21,6 +23,7 @@ from understudy.job import Job
 from understudy.registry import Registry
 
 DEFAULT_TARGET = 2000
+_COUNTED = 10  # people whose faces are counted in the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,14 @@ class SortSettings:
     """What some methods can be told.
 
     `target` is about how many faces the best-faces methods keep; `similar` chains absdiff by what
-    is alike (else by what differs); `closeness` is how alike duplicates are, in grey levels.
+    is alike (else by what differs); `closeness` is how alike duplicates are, in levels of 255;
+    `embedder` tells people apart.
     """
 
     target: int = DEFAULT_TARGET
     similar: bool = True
     closeness: float = 2.0
+    embedder: str = "texture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,26 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A way to sort: what it does in one sentence, the kinds of measures it needs, the function."""
+    """A way to sort: what it does in one sentence, the measures it needs, the function.
+
+    The kind "identity" stands for that of the embedder in the settings.
+    """
 
     sentence: str
     kinds: tuple[str, ...]
     order: Callable[[Table, SortSettings, Job], Order]
+
+    def kinds_with(self, settings: SortSettings) -> tuple[str, ...]:
+        """Kinds of measures it needs with these settings.
+
+        Raises:
+            OptionError: there is no such embedder.
+            WeightsError: the embedder's weights have to be fetched first.
+        """
+        if "identity" in self.kinds:
+            EMBEDDERS[settings.embedder]("cpu")
+        named = {"identity": f"identity_{settings.embedder}"}
+        return tuple(named.get(kind, kind) for kind in self.kinds)
 
 
 SORTS: Registry[Sort] = Registry("sort")
@@ -185,6 +205,18 @@ def _landmark_fit(table: Table, settings: SortSettings, job: Job) -> Order:
 def _duplicate(table: Table, settings: SortSettings, job: Job) -> Order:
     goes = duplicates(table["picture"], table["blur"], table["rect_area"], settings.closeness, job)
     return _split(goes)
+
+
+@_register("identity", "Person by person, the most frequent first, the most typical face first.",
+           "record", "identity")  # fmt: skip
+def _identity(table: Table, settings: SortSettings, job: Job) -> Order:
+    faces = np.flatnonzero(table["is_face"])
+    same = EMBEDDERS[settings.embedder]("cpu").same_person
+    order, labels = identity_order(table["embedding"][faces], same_person=same)
+    counts = ", ".join(str(count) for count in np.bincount(labels)[:_COUNTED])
+    job.message(f"{len(np.unique(labels))} people: {counts} faces")
+    kept = tuple(faces[order].tolist())
+    return Order(kept, _others(kept, len(table)))
 
 
 def _split(goes: Iterable[bool] | Flags) -> Order:
