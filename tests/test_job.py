@@ -103,3 +103,18 @@ def test_events_carry_their_step() -> None:
         "message": "x",
     }
     assert seen[1].data == {"name": "loss", "value": 0.5, "step": 3}
+
+
+def test_a_batch_that_fails_is_tried_item_by_item() -> None:
+    job = Job("test", workers=2)
+
+    def doubled(batch: tuple[int, ...]) -> list[int]:
+        if 3 in batch:
+            raise ValueError("three")
+        return [2 * number for number in batch]
+
+    results = job.map(
+        doubled, [(1, 2), (3, 4), (5,)], name=str, alone=lambda batch: [(n,) for n in batch]
+    )
+    assert [result for _, result in results] == [[2, 4], [8], [10]]
+    assert [failure.item for failure in job.failures] == ["(3,)"]

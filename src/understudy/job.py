@@ -152,13 +152,16 @@ class Job:
         done_before: int = 0,
         workers: int | None = None,
         message: str = "",
+        alone: Callable[[T], Sequence[T]] = lambda _: (),
+        shown: bool = True,
     ) -> Iterator[tuple[T, R]]:
         """Items with their results, in order, worked on by threads a bounded way ahead.
 
         An item whose function raises is recorded in `failures` and left out. Two errors are the
         job's and not an item's, and end it: `Cancelled` and `StorageError` (a full disk).
         `total` and `done_before` count in items that an earlier run finished; `count` says for how
-        many an item stands.
+        many an item stands. `alone` gives the parts of an item that holds several: if it fails,
+        each is tried by itself. Progress is told only if `shown`.
         """
         width = workers or self.workers
         pending: deque[tuple[T, Future[R]]] = deque()
@@ -176,18 +179,24 @@ class Job:
                         break
                     item, future = pending.popleft()
                     error = future.exception()
+                    parts = alone(item) if error is not None and _is_of_item(error) else ()
+                    if len(parts) > 1:
+                        again = [(part, pool.submit(function, part)) for part in parts]
+                        pending.extendleft(reversed(again))
+                        continue
                     done += count(item)
                     if error is None:
                         yield item, future.result()
                     else:
                         self._item_failed(name(item), error)
-                    self.progress(done, total, message)
+                    if shown:
+                        self.progress(done, total, message)
             finally:
                 for _, future in pending:
                     future.cancel()
 
     def _item_failed(self, item: str, error: BaseException) -> None:
-        if isinstance(error, Cancelled | StorageError) or not isinstance(error, Exception):
+        if not _is_of_item(error):
             raise error
         self.fail(item, str(error) or type(error).__name__)
 
@@ -225,3 +234,7 @@ class Job:
         with self._emitting:
             for sink in self._sinks:
                 sink(event)
+
+
+def _is_of_item(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, Cancelled | StorageError)

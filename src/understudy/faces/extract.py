@@ -19,6 +19,7 @@ from understudy.faces.detectors.registry import Detection, Detector
 from understudy.faces.landmarkers.agreement import disagreement, face_size
 from understudy.faces.landmarkers.registry import FoundLandmarks, Landmarker
 from understudy.faces.pixels import Pixels, encoded_face, to_image
+from understudy.faces.plausibility import Fault, fault
 from understudy.faces.settings import ExtractSettings
 from understudy.imaging.geometry import transform_points
 from understudy.imaging.resample import Box, place_part
@@ -26,12 +27,27 @@ from understudy.types import FaceSample, FaceType, Landmarks, Matrix
 
 _MARGIN_PX = 4
 _TURNS = (0, 1, 3, 2)
-_MIN_PRESENCE = 0.9
-_MAX_DISAGREEMENT = 0.3
+_MAX_ABSENCE, _MAX_DISAGREEMENT, _MAX_DOUBT = 0.2, 0.3, 0.35
 _SAME_FACE = 0.25
 # A frame without a face is looked at three more times: each may deceive, and a true face in a
 # turned frame is as plain as in an upright one.
 _TURNED_EXTRA = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face in pixels of its frame; `box` is left, top, right, bottom, brows to chin."""
+
+    box: tuple[int, int, int, int]
+    points: Landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFaces:
+    """What was found in one frame, largest first, and what was taken for a misplaced fit."""
+
+    faces: tuple[FoundFace, ...]
+    misplaced: tuple[tuple[FoundFace, Fault], ...]
 
 
 def extract_faces(
@@ -53,27 +69,33 @@ def extract_batch(
 
     Frames are best given as uint8, 4 to 16 at once: a detection batch is shared by all of them.
     """
-    confirmed: list[list[_Face]] = [[] for _ in images]
+    found = find_faces(images, detector, landmarker, settings)
+    known: Sequence[str | None] = names or [None] * len(images)
+    return [
+        [cut_face(image, face, settings, name=name) for face in of_image.faces]
+        for image, of_image, name in zip(images, found, known, strict=True)
+    ]
+
+
+def find_faces(
+    images: Sequence[Pixels],
+    detector: Detector,
+    landmarker: Landmarker,
+    settings: ExtractSettings,
+) -> list[FoundFaces]:
+    """Where the faces of each frame are; nothing is cut yet."""
+    results = [FoundFaces((), ()) for _ in images]
     for quarters in _TURNS if settings.rotations else _TURNS[:1]:
-        without = [number for number, faces in enumerate(confirmed) if not faces]
+        without = [number for number, found in enumerate(results) if not found.faces]
         if not without:
             break
         chosen = [images[number] for number in without]
-        found = _confirmed(chosen, detector, landmarker, settings, quarters)
-        for number, of_image in zip(without, found, strict=True):
-            confirmed[number] = of_image
-    results = []
-    for number, (image, faces) in enumerate(zip(images, confirmed, strict=True)):
-        chosen_faces = faces[: settings.max_faces] if settings.max_faces else faces
-        name = names[number] if names is not None else None
-        results.append([_sample(image, face, settings, name) for face in chosen_faces])
+        confirmed = _confirmed(chosen, detector, landmarker, settings, quarters)
+        for number, found in zip(without, confirmed, strict=True):
+            results[number] = FoundFaces(found.faces, results[number].misplaced + found.misplaced)
+    if settings.max_faces:
+        results = [FoundFaces(r.faces[: settings.max_faces], r.misplaced) for r in results]
     return results
-
-
-@dataclass(frozen=True, slots=True)
-class _Face:
-    detection: Detection
-    found: FoundLandmarks
 
 
 def _confirmed(
@@ -82,7 +104,7 @@ def _confirmed(
     landmarker: Landmarker,
     settings: ExtractSettings,
     quarters: int,
-) -> list[list[_Face]]:
+) -> list[FoundFaces]:
     """Faces of each image that detector and landmarker agree on, each once, largest first."""
     detections = detector.detect(images, min_face_px=settings.min_face_px, quarter_turns=quarters)
     found = landmarker.landmarks(images, detections, accurate=settings.accurate)
@@ -91,19 +113,39 @@ def _confirmed(
     min_score = settings.min_score + (_TURNED_EXTRA if quarters else 0.0)
     results = []
     for candidates in zip(detections, found, scores, strict=True):
-        faces: list[_Face] = []
-        for detection, landmarks, score in zip(*candidates, strict=True):
-            known = any(_is_same(landmarks.points, f.found.points) for f in faces)
-            if score >= min_score and _agree(detection, landmarks) and not known:
-                faces.append(_Face(detection, landmarks))
-        results.append(faces)
+        sure = [
+            FoundFace(_whole_pixels(detection), landmarks.points)
+            for detection, landmarks, score in zip(*candidates, strict=True)
+            if score >= min_score and _agree(detection, landmarks)
+        ]
+        results.append(_sorted_out(sure, settings))
     return results
 
 
+def _sorted_out(sure: Sequence[FoundFace], settings: ExtractSettings) -> FoundFaces:
+    """The faces, each once; those whose landmarks can't be right apart."""
+    faces: list[FoundFace] = []
+    misplaced: list[tuple[FoundFace, Fault]] = []
+    for face in sure:
+        if any(_is_same(face.points, other.points) for other in faces):
+            continue
+        wrong = fault(face.box, face.points)
+        if wrong is not None:
+            misplaced.append((face, wrong))
+        if wrong is None or (settings.misplaced == "keep" and wrong != "no points"):
+            faces.append(face)
+    return FoundFaces(tuple(faces), tuple(misplaced))
+
+
+def _whole_pixels(detection: Detection) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(v) for v in detection.box)
+    return left, top, right, bottom
+
+
 def _agree(detection: Detection, found: FoundLandmarks) -> bool:
-    return (
-        found.score >= _MIN_PRESENCE and disagreement(detection, found.points) <= _MAX_DISAGREEMENT
-    )
+    apart = disagreement(detection, found.points)
+    absent = 1 - found.score
+    return apart <= _MAX_DISAGREEMENT and absent <= _MAX_ABSENCE and apart + absent <= _MAX_DOUBT
 
 
 def _is_same(first: Landmarks, second: Landmarks) -> bool:
@@ -112,9 +154,16 @@ def _is_same(first: Landmarks, second: Landmarks) -> bool:
     return apart < _SAME_FACE * min(face_size(first), face_size(second))
 
 
-def _sample(image: Pixels, face: _Face, settings: ExtractSettings, name: str | None) -> FaceSample:
-    points = face.found.points
-    left, top, right, bottom = (round(v) for v in face.detection.box)
+def cut_face(
+    image: Pixels,
+    face: FoundFace,
+    settings: ExtractSettings,
+    *,
+    name: str | None = None,
+    points: Landmarks | None = None,
+) -> FaceSample:
+    """The face cut from its frame, by `points` (smoothed ones) if given; `name` is the frame's."""
+    points = face.points if points is None else points
     matrix, pixels, moved = None, image, points
     if settings.face_type is not FaceType.MARK_ONLY:
         matrix = face_matrix(points, settings.image_size, settings.face_type)
@@ -126,7 +175,7 @@ def _sample(image: Pixels, face: _Face, settings: ExtractSettings, name: str | N
         landmarks=moved,
         face_type=settings.face_type,
         source_name=name,
-        source_box=(left, top, right, bottom),
+        source_box=face.box,
         source_landmarks=points,
         frame_to_face=matrix,
     )

@@ -1,51 +1,129 @@
-"""Faces out of frames: found, aligned, saved with their landmarks."""
+"""Faces out of frames: found, followed, aligned, saved with their landmarks."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import FileError, FormatError, MaterialError, OptionError
+from understudy.errors import MaterialError, OptionError
 from understudy.faces.settings import ExtractSettings
 from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
-from understudy.steps.frames import frames_identity
+from understudy.steps.extract_frames import Redo, chosen_frames, frames_to_redo
+from understudy.steps.frames import frames_identity, read_frame_manifests
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
-    from understudy.media.images import Pixels
+    from understudy.steps.extract_work import Extractor, Keep, Models
 
-# Frames that go through the networks together: fewer cost more each, more wait for one another.
-BATCH = 6
-Worker = Callable[[tuple[Path, ...]], dict[str, list[str]]]
 FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pak")
+# More threads than this wait for one another: Python itself runs in one at a time.
+MOST_WORKERS = 16
+WORKERS_PER_GPU = 4
+USUAL_RATE = 25.0  # frames a second, where the clip is not known
+# What all faces of a faceset share; the rest may differ where some frames are done again.
+_SHARED = ("face_type", "image_size")
 
 
 class ExtractOptions(StepOptions, ExtractSettings):
     """Options of `extract`."""
 
     side: SideName = argument("Which clip's frames: src or dst.")
+    first: str = option("", "First frame to work on, by name or number.", group="Frames")
+    last: str = option("", "Last frame to work on, by name or number.", group="Frames")
+    every: int = option(1, "Take every Nth frame only.", group="Frames", ge=1)
+    redo: Redo = option(
+        "none",
+        "Do finished frames again: all in the range, those whose debug picture was deleted, "
+        "or those without a face.",
+        group="Frames",
+    )
+    debug: Literal["auto", "on", "off"] = option(
+        "auto", "Write frames with the landmarks drawn on them; auto = for dst only."
+    )
+    like: tuple[Path, ...] = option(
+        (), "Pictures of one person: only faces like these are taken.", group="Person"
+    )
+    embedder: str = option("texture", "What tells people apart for --like.", group="Person")
     detector: str = option("blazeface", "What finds faces.", group="Detection")
     landmarker: str = option("mesh", "What finds landmarks in them.", group="Detection")
-    device: str = option("auto", "Where to run the networks: auto, cpu, cuda.", group="Machine")
-    restart: bool = option(False, "Delete the faces of this side and begin anew.")
+    device: str = option(
+        "auto", "Where to run the networks: auto, cpu, cuda, cuda:0,cuda:1.", group="Machine"
+    )
+    restart: bool = option(False, "Begin anew; the faces of this side go to aligned_trash.")
+
+    @property
+    def draws(self) -> bool:
+        """Whether debug pictures are written."""
+        return self.debug == "on" or (self.debug == "auto" and self.side == "dst")
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What earlier runs left: frames that are finished, and what was found in each frame."""
+
+    done: Journal
+    found: Journal
+
+    @classmethod
+    def open(cls, workspace: Workspace, side: SideName, *, anew: bool) -> "_Records":
+        names = (f"extract_{side}", f"found_{side}")
+        done, found = (Journal(workspace.manifests_dir / f"{n}.jsonl", anew=anew) for n in names)
+        return cls(done, found)
+
+    def begin(self, made_with: dict[str, Any]) -> None:
+        self.found.begin({})
+        self.done.begin(made_with)
 
 
 def extract(options: ExtractOptions, job: Job) -> Report:
-    """The faceset of one side in `aligned`, one JPEG per face.
+    """The faceset of one side in `aligned`, one file per face.
 
     Raises:
         MaterialError: there are no frames, or no face in any of them.
         OptionError: faces made with other options are there and `restart` is off.
     """
-    from understudy.media.images import list_unique_images
-
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
+    paths = _frames(workspace, side, job)
+    chosen = chosen_frames(paths, first=options.first, last=options.last, every=options.every)
+    # Whatever may be refused (a detector's name, weights, a device) comes before faces are moved.
+    extractor = _extractor(options, side, job) if options.restart else None
+    remove_leftovers(side.aligned_dir)
+    records = _Records.open(workspace, side.name, anew=options.restart)
+    kept = _take_up(options, side, records, frames_identity(workspace, side.name), job=job)
+    if kept is not None:
+        return _report(side, done=0, skipped=len(chosen), found=kept)
+    again = frames_to_redo(options.redo, chosen, records.done, side)
+    _set_aside(side, records, again)
+    todo = {path.name for _, path in chosen if path.name not in records.done.items}
+    if options.redo in ("deleted", "faceless"):
+        todo &= {path.name for path in again}
+    if todo:
+        extractor = extractor or _extractor(options, side, job)
+        clips = read_frame_manifests(workspace, side.name)
+        rate = float(clips[0].timing.rate) if clips else USUAL_RATE
+        _work(options, extractor, records, chosen=chosen, todo=todo, rate=rate, job=job)
+    done = sum(name in records.done.items for name in todo)
+    found = len(_faces(side))
+    if not found:
+        raise MaterialError(
+            side.frames_dir,
+            expected="a face in at least one frame",
+            found=f"none in {len(chosen)} frames",
+            remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
+        )
+    report = _report(side, done=done, skipped=len(chosen) - len(todo), found=found)
+    _tell(report, records, workspace, side)
+    return report
+
+
+def _frames(workspace: Workspace, side: Side, job: Job) -> tuple[Path, ...]:
+    from understudy.media.images import list_unique_images
+
     listed = list_unique_images(side.frames_dir) if side.frames_dir.is_dir() else None
     if listed is None or not listed.paths:
         raise MaterialError(
@@ -56,71 +134,102 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         )
     for path in listed.shadowed:
         job.message(f"{path.name}: left out, another picture has its name")
-    # Whatever may be refused (a detector's name, weights, a device) comes before faces are deleted.
-    worker = _extractor(options, side, job) if options.restart else None
-    remove_leftovers(side.aligned_dir)
-    journal = Journal(workspace.manifests_dir / f"extract_{side.name}.jsonl", anew=options.restart)
-    kept = _take_up(options, side, journal, frames_identity(workspace, side.name))
-    if kept is not None:
-        return _report(side, done=0, skipped=len(listed.paths), found=kept)
-    todo = [path for path in listed.paths if path.name not in journal.items]
-    skipped = len(listed.paths) - len(todo)
-    if todo:
-        with journal:
-            worker = worker or _extractor(options, side, job)
-            _work(worker, journal, todo, total=len(listed.paths), job=job)
-    done = sum(path.name in journal.items for path in todo)
-    found = len(_faces(side))
-    if not found:
-        raise MaterialError(
-            side.frames_dir,
-            expected="a face in at least one frame",
-            found=f"none in {len(listed.paths)} frames",
-            remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
-        )
-    report = _report(side, done=done, skipped=skipped, found=found)
-    empty = sum(not row["files"] for row in journal.items.values())
-    several = sum(len(row["files"]) > 1 for row in journal.items.values())
-    report.details |= {"frames_without_face": empty, "frames_with_several": several}
-    report.details["summary"] += f" ({empty} without a face)" if empty else ""
-    return report
+    return listed.paths
 
 
 def _take_up(
-    options: ExtractOptions, side: Side, journal: Journal, frames: list[list[Any]] | None
+    options: ExtractOptions,
+    side: Side,
+    records: _Records,
+    frames: list[list[Any]] | None,
+    *,
+    job: Job,
 ) -> int | None:
     """Number of faces if the faceset is the user's own and stays as it is; else None."""
     made_with = {
         "settings": options.model_dump(mode="json", include=set(ExtractSettings.model_fields)),
         "detector": options.detector,
         "landmarker": options.landmarker,
+        "like": [str(path) for path in options.like],
+        "embedder": options.embedder,
         "frames": frames,
     }
     faces = _faces(side)
+    done = records.done
     if options.restart:
-        remove_files(faces)
-        journal.begin(made_with)
-    elif not journal.header:
+        _to_trash(side, faces, "extract --restart")
         if faces:
+            job.message(f"{len(faces)} faces moved to aligned_trash; faceset undo brings them back")
+        remove_files(side.debug_dir.glob("*.jpg") if side.debug_dir.is_dir() else ())
+        records.begin(made_with)
+    elif not done.header:
+        if faces and options.redo == "none":
             return len(faces)
-        journal.begin(made_with)
-    elif not faces and any(row["files"] for row in journal.items.values()):
-        journal.begin(made_with)  # the user took all of them away
-    elif {"frames": frames, **journal.header} != made_with:  # early records name no frames
-        raise OptionError(
-            side.aligned_dir,
-            expected="the frames and options these faces were made with",
-            found=_difference(journal.header, made_with),
-            remedy="Add --restart to delete these faces, or repeat the old options.",
-        )
+        records.begin(made_with)
+        _adopt(side, records)
+    elif not faces and any(row["files"] for row in done.items.values()):
+        records.begin(made_with)  # the user took all of them away
+    else:
+        names = _SHARED if options.redo != "none" else None
+        changed = _difference(done.header, made_with, names=names)
+        if changed:
+            raise OptionError(
+                side.aligned_dir,
+                expected="the frames and options these faces were made with",
+                found=changed,
+                remedy="Add --restart to move these faces away, or repeat the old options.",
+            )
+        if not records.found.path.exists():  # of a version that kept none
+            records.found.begin({})
     return None
+
+
+def _adopt(side: Side, records: _Records) -> None:
+    """Take faces that another program made for finished, so that some can be done again."""
+    from understudy.facesets.faceset import Faceset
+
+    if not _faces(side):
+        return
+    files: dict[str, list[str]] = {}
+    faceset = Faceset.open(side.aligned_dir)
+    for face in faceset:
+        if face.source_name and face.name:
+            files.setdefault(face.source_name, []).append(face.name)
+    with records.done as journal:
+        for path in sorted(side.frames_dir.iterdir()):
+            if path.name in files or (side.debug_dir / f"{path.stem}.jpg").is_file():
+                journal.add(path.name, files=files.get(path.name, []))
+
+
+def _set_aside(side: Side, records: _Records, again: list[Path]) -> None:
+    """Make frames unfinished; their faces, whatever they are called now, go to the trash."""
+    if not again:
+        return
+    from understudy.facesets.faceset import Faceset
+
+    names = {path.name for path in again}
+    old = []
+    if _faces(side):
+        faceset = Faceset.open(side.aligned_dir)
+        old = [side.aligned_dir / f.name for f in faceset if f.source_name in names and f.name]
+    _to_trash(side, [path for path in old if path.is_file()], "extract --redo")
+    records.found.forget(names)
+    records.done.forget(names)
+
+
+def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
+    from understudy.facesets.edit import apply_moves, trash_moves
+
+    if faces:
+        moves = trash_moves(side.aligned_dir, faces)
+        apply_moves(side.aligned_dir, moves, operation=operation)
 
 
 def recorded_options(root: Path, side: SideName) -> dict[str, Any]:
     """Options the faces of a side were made with; empty if there is no record of any."""
     header = Journal(Workspace(root).manifests_dir / f"extract_{side}.jsonl").header
-    named = {name: header[name] for name in ("detector", "landmarker") if name in header}
-    return {**header.get("settings", {}), **named}
+    names = ("detector", "landmarker", "like", "embedder")
+    return {**header.get("settings", {}), **{n: header[n] for n in names if n in header}}
 
 
 def _faces(side: Side) -> list[Path]:
@@ -130,77 +239,112 @@ def _faces(side: Side) -> list[Path]:
     return [p for p in found if p.suffix.lower() in FACE_SUFFIXES and p.is_file()]
 
 
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    old = {**before.get("settings", {}), **{k: v for k, v in before.items() if k != "settings"}}
-    new = {**now["settings"], **{k: v for k, v in now.items() if k != "settings"}}
-    changed = [k for k in new if old.get(k) != new[k]]
+def _difference(
+    before: dict[str, Any], now: dict[str, Any], *, names: tuple[str, ...] | None
+) -> str:
+    """What changed, of `names` or of all; early records lack options that came later."""
+    old = {**now["settings"], **now, **before.get("settings", {}), **before}
+    new = {**now["settings"], **now}
+    compared = [k for k in new if k != "settings" and (names is None or k in names)]
+    changed = [k for k in compared if old.get(k) != new[k]]
     return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
 
 
-def _work(worker: Worker, journal: Journal, todo: list[Path], *, total: int, job: Job) -> None:
-    batches = [tuple(todo[i : i + BATCH]) for i in range(0, len(todo), BATCH)]
-    results = job.map(
-        worker,
-        batches,
-        total=total,
-        done_before=total - len(todo),
-        name=lambda batch: ", ".join(path.name for path in batch),
-        count=len,
-    )
-    for _, finished in results:
-        for frame, files in finished.items():
-            journal.add(frame, files=files)
+def _work(
+    options: ExtractOptions,
+    extractor: "Extractor",
+    records: _Records,
+    *,
+    chosen: tuple[tuple[int, Path], ...],
+    todo: set[str],
+    rate: float,
+    job: Job,
+) -> None:
+    from understudy.steps.extract_work import make_smoother, placed_frames
+
+    workers = _num_workers(options, job)
+    with records.found as found, records.done as done:
+        placed = placed_frames(
+            extractor,
+            chosen,
+            todo=todo,
+            found=found,
+            smoother=make_smoother(options, rate=rate, every=options.every),
+            job=job,
+            workers=workers,
+        )
+        results = job.map(
+            extractor.write,
+            placed,
+            total=len(chosen),
+            done_before=len(chosen) - len(todo),
+            name=lambda frame: frame.path.name,
+            workers=workers,
+        )
+        for frame, files in results:
+            done.add(frame.path.name, files=files, tracks=list(frame.tracks))
 
 
-def _extractor(options: ExtractOptions, side: Side, job: Job) -> Worker:
-    """The work on a few frames: names of the faces written, by frame."""
+def _num_workers(options: ExtractOptions, job: Job) -> int:
+    from understudy.models.devices import default_threads
+
+    if options.device.startswith("cuda"):
+        return WORKERS_PER_GPU * len(options.device.split(","))
+    return max(min(job.workers, default_threads(), MOST_WORKERS), 1)
+
+
+def _extractor(options: ExtractOptions, side: Side, job: Job) -> "Extractor":
+    """Networks on their devices, each loaded once, and the work that is done with them."""
     import cv2
 
     from understudy import weights
     from understudy.faces.detectors.registry import DETECTORS
-    from understudy.faces.extract import extract_batch
     from understudy.faces.landmarkers.registry import LANDMARKERS
-    from understudy.facesets.dfl import write_face
     from understudy.models.devices import choose_device, one_thread_each
+    from understudy.steps.extract_work import Extractor
     from understudy.training.allocator import keep_freed_memory
 
     weights.get("mediapipe", tell=job.message)
-    device = str(choose_device(options.device))
-    detector = DETECTORS[options.detector](device)
-    landmarker = LANDMARKERS[options.landmarker](device)
+    devices = [str(choose_device(name.strip())) for name in options.device.split(",")]
+    models = [(DETECTORS[options.detector](d), LANDMARKERS[options.landmarker](d)) for d in devices]
     one_thread_each()
     cv2.setNumThreads(1)
     keep_freed_memory()  # or every layer's output is memory the system has to clear first
+    keep = _person(options, models[0]) if options.like else None
     make_dir(side.aligned_dir)
-
-    def faces_of(batch: tuple[Path, ...]) -> dict[str, list[str]]:
-        frames = _readable(batch, job)
-        found = extract_batch(list(frames.values()), detector, landmarker, options)
-        written: dict[str, list[str]] = {}
-        for frame, samples in zip(frames, found, strict=True):
-            written[frame.name] = []
-            for index, sample in enumerate(samples):
-                name = f"{frame.stem}_{index}{'.png' if options.lossless else '.jpg'}"
-                named = replace(sample, source_name=frame.name)
-                path = side.aligned_dir / name
-                write_face(path, named, quality=options.jpeg_quality, durable=False)
-                written[frame.name].append(name)
-        return written
-
-    return faces_of
+    if options.draws:
+        make_dir(side.debug_dir)
+    return Extractor(side, options, models=models, debug=options.draws, keep=keep)
 
 
-def _readable(paths: tuple[Path, ...], job: Job) -> dict[Path, "Pixels"]:
-    """Pixels of the frames that can be read; the others are recorded as failed."""
-    from understudy.media.images import read_pixels
+def _person(options: ExtractOptions, models: "Models") -> "Keep":
+    from understudy.faces.identity.registry import EMBEDDERS
+    from understudy.steps.extract_work import only_person
 
-    frames = {}
-    for path in paths:
-        try:
-            frames[path] = read_pixels(path)
-        except (FileError, FormatError) as error:
-            job.fail(path.name, str(error))
-    return frames
+    return only_person(EMBEDDERS[options.embedder]("cpu"), options.like, options, models=models)
+
+
+def _tell(report: Report, records: _Records, workspace: Workspace, side: Side) -> None:
+    """Frames the user may want to look at, in the report and for the page of manual work."""
+    from understudy.steps.extract_work import faults
+
+    rows = records.done.items
+    empty = sorted(name for name, row in rows.items() if not row["files"])
+    wrong = faults(records.found)
+    report.details |= {
+        "frames_without_face": len(empty),
+        "frames_with_several": sum(len(row["files"]) > 1 for row in rows.values()),
+        "misplaced": {fault: len(names) for fault, names in wrong.items()},
+        "misplaced_frames": wrong,
+    }
+    report.details["summary"] += f" ({len(empty)} without a face)" if empty else ""
+    tracks = {
+        file: track
+        for row in rows.values()
+        for file, track in zip(row["files"], row.get("tracks", ()), strict=False)
+    }
+    workspace.write_manifest(f"look_{side.name}", {"without_face": empty, "misplaced": wrong})
+    workspace.write_manifest(f"tracks_{side.name}", {"tracks": tracks})
 
 
 def _report(side: Side, *, done: int, skipped: int, found: int) -> Report:

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -49,6 +50,16 @@ class Journal:
         make_dir(self.path.parent)
         self.header, self.items = header, {}
         write_bytes(self.path, json.dumps(header, ensure_ascii=False).encode() + b"\n")
+
+    def forget(self, items: Iterable[str]) -> None:
+        """Take these items for unfinished again."""
+        gone = set(items)
+        left = [row for name, row in self.items.items() if name not in gone]
+        if len(left) == len(self.items):
+            return
+        lines = [json.dumps(row, ensure_ascii=False) for row in (self.header, *left)]
+        write_bytes(self.path, ("\n".join(lines) + "\n").encode())
+        self.items = {row["item"]: row for row in left}
 
     def __enter__(self) -> "Journal":
         try:
