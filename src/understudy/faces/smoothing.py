@@ -50,16 +50,18 @@ def _points(first: int, last: int) -> slice:
 
 
 _BANDS = (
-    _Band(slice(0, 2), 2.5, 2.0),
-    _Band(slice(2, 4), 2.5, 3.0),
+    _Band(slice(0, 2), 1.4, 1.5),
+    _Band(slice(2, 4), 1.4, 2.0),
     _Band(_points(0, 16), 0.8, 0.4),
     _Band(_points(17, 21), 0.8, 0.4),
     _Band(_points(22, 26), 0.8, 0.4),
     _Band(_points(27, 35), 0.8, 0.4),
-    _Band(_points(36, 41), 1.0, 50.0),
-    _Band(_points(42, 47), 1.0, 50.0),
-    _Band(_points(48, 67), 2.0, 25.0),
+    _Band(_points(36, 41), 1.0, 22.0),
+    _Band(_points(42, 47), 1.0, 22.0),
+    _Band(_points(48, 67), 2.0, 12.0),
 )
+_HEAD = slice(0, 2)
+_TURN_REACH = 2
 _BAND_OF_COLUMN = np.concatenate(
     [np.full(len(range(_STATE_SIZE)[band.columns]), i) for i, band in enumerate(_BANDS)]
 )
@@ -253,20 +255,35 @@ def smooth_middle(
     middle = len(states) // 2
     weights = np.einsum("jb,jkb->kb", backwards[middle], forwards)
     weights += np.einsum("jb,jkb->kb", forwards[middle], backwards)
-    return np.asarray((weights[:, _BAND_OF_COLUMN] * states).sum(axis=0) / 2)
+    weights /= 2
+    # What this takes off the head's motion is smoothed likewise and given back: a shaken head keeps
+    # its swing, or the face would slide on it.
+    back, forth = backwards[..., _HEAD], forwards[..., _HEAD]
+    both = np.einsum("ijb,jkb->ikb", back, forth) + np.einsum("ijb,jkb->ikb", forth, back)
+    weights[:, _HEAD] = 2 * weights[:, _HEAD] - np.einsum("jb,jkb->kb", weights[:, _HEAD], both / 2)
+    return np.asarray((weights[:, _BAND_OF_COLUMN] * states).sum(axis=0))
 
 
 def _speeds(
     states: Float64[np.ndarray, "n s"], seconds: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n b"]:
-    """Speed of each band's points at each moment, softened over its neighbours."""
+    """Highest speed of each band's points around each moment.
+
+    Where a head or a lid turns back it stands still, yet must not be smoothed: it moves before and
+    after.
+    """
     rates = np.gradient(states, seconds, axis=0)
     rates[:, :2] /= np.exp(states[len(states) // 2, 2])
     for _ in range(2):
         padded = np.concatenate([rates[:1], rates, rates[-1:]])
         rates = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
     squares = np.stack([(rates[:, band.columns] ** 2).sum(axis=1) for band in _BANDS], axis=1)
-    return np.asarray(np.sqrt(squares / _BAND_POINTS))
+    speeds = np.sqrt(squares / _BAND_POINTS)
+    reach = _TURN_REACH
+    padded = np.pad(speeds, ((reach, reach), (0, 0)), mode="edge")
+    return np.asarray(
+        np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0).max(axis=-1)
+    )
 
 
 def _shares(
