@@ -134,8 +134,10 @@ def test_odd_sides_and_empty_pictures() -> None:
 
 def test_enhanced_once() -> None:
     face = replace(head_face(2), extra={"own": 1}, encoded=lambda: b"old")
-    once = enhanced(face, by="deconvolve")
+    other = np.zeros((128, 128, 3), np.float32)
+    once = enhanced(face, lambda: other, by="deconvolve")
     assert once.extra == {"own": 1, ENHANCED_KEY: "deconvolve"}
     assert once.encoded is None
-    assert enhanced(once, by="deconvolve") is once
+    assert once.image is other
+    assert enhanced(once, lambda: other, by="deconvolve") is once
     assert np.array_equal(once.landmarks, face.landmarks)

@@ -8,6 +8,7 @@ range of its neighbours by much. Source: Wiener's filter with a prior of natural
 Sim, "Defocus map estimation from a single image", 2011 (blur from a ratio of gradients).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -52,16 +53,14 @@ def deconvolve_face(sample: FaceSample, *, strength: float = 1.0) -> Image:
     return np.asarray(np.clip(finer, 0.0, 1.0), np.float32)
 
 
-def enhanced(sample: FaceSample, *, by: str, strength: float = 1.0) -> FaceSample:
-    """`sample` enhanced, and marked as enhanced `by` a method; itself if it is marked already."""
+def enhanced(sample: FaceSample, load: Callable[[], Image], *, by: str) -> FaceSample:
+    """`sample` with the picture that `load` makes, marked as enhanced `by` a method.
+
+    It comes back as it is if it is marked already.
+    """
     if ENHANCED_KEY in sample.extra:
         return sample
-    return replace(
-        sample,
-        load=lambda: deconvolve_face(sample, strength=strength),
-        extra={**sample.extra, ENHANCED_KEY: by},
-        encoded=None,
-    )
+    return replace(sample, load=load, extra={**sample.extra, ENHANCED_KEY: by}, encoded=None)
 
 
 def measured_blur(luma: Plane, face: Mask) -> float:

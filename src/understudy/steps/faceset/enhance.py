@@ -12,7 +12,11 @@ from understudy.types import Report
 class EnhanceOptions(DerivedOptions):
     """Options of `faceset enhance`."""
 
-    enhancer: Literal["deconvolve"] = option("deconvolve", "What makes them sharper.")
+    enhancer: Literal["deconvolve", "dfl"] = option(
+        "deconvolve",
+        "What makes them sharper: the embedded deconvolution, or DeepFaceLab's network, whose "
+        "weights you bring.",
+    )
     strength: float = option(
         1.0, "How strongly: 0 changes nothing, 1 takes back the blur it finds.", ge=0, le=2
     )
@@ -27,6 +31,7 @@ def enhance(options: EnhanceOptions, job: Job) -> Report:
     Raises:
         MaterialError: there are no faces.
         OptionError: the new folder holds something else.
+        WeightsError: the network's weights are not there.
     """
     change = ENHANCERS[options.enhancer](options.strength, options.device)
     return derive(options, job, step="faceset enhance", suffix="_enhanced", change=change)
