@@ -106,6 +106,7 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
 
     positional, required = is_argument(field), field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
+    default = str(default) if isinstance(default, StrEnum) else default
     form = cyclopts.Parameter(
         help=_help(field),
         group=_group(group_of(field)),
