@@ -56,11 +56,18 @@ def test_in_place_and_taken_back(tmp_path: Path) -> None:
     assert sorted(after) == sorted(before)
     assert read_face(aligned / "00001_0.jpg").image.shape == (96, 96, 3)
     assert content(workspace.src.frames_dir / "aligned_trash") == before
-    assert not (workspace.src.frames_dir / "aligned_resized").exists()
+    out = workspace.src.frames_dir / "aligned_resized"
+    assert not content(out)
     assert run(workspace.root, "src", "--size", "96", "--replace") == 0
     assert content(aligned) == after, "faces that are so already stay, byte for byte"
     assert undo(aligned).moved == 2 * len(before)
     assert content(aligned) == before
+    assert content(out) == after
+    # Thought again: what is made is used, and another size begins anew once the folder is empty.
+    assert run(workspace.root, "src", "--size", "96", "--replace") == 0
+    assert content(aligned) == after
+    assert run(workspace.root, "src", "--size", "64", "--replace") == 0
+    assert read_face(aligned / "00001_0.jpg").image.shape == (64, 64, 3)
 
 
 def test_nothing_is_replaced_when_a_face_fails(

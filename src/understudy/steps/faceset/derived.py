@@ -124,7 +124,7 @@ def _out_dir(options: DerivedOptions, folder: Path, suffix: str) -> Path:
         raise OptionError(
             folder / PAK_NAME,
             expected="loose faces to replace",
-            found="a pack",
+            found="a pak",
             remedy=f"First: understudy faceset unpack {options.faces}; or leave --replace out.",
         )
     real = folder.resolve()
@@ -152,9 +152,10 @@ def _journal(options: DerivedOptions, out_dir: Path, step: str) -> Journal:
             remedy="Choose another --out, or move them away.",
         )
     remove_leftovers(out_dir)
+    empty = not any((out_dir / name).is_file() for name in journal.items)
     if journal.header and options.restart:
         remove_files(out_dir / name for name in journal.items)
-    elif journal.header and journal.header != made_with:
+    elif journal.header and journal.header != made_with and not empty:
         before = journal.header
         changed = [f"{k} {before.get(k)} before, {v} now" for k, v in made_with.items()
                    if before.get(k) != v]  # fmt: skip
@@ -164,7 +165,7 @@ def _journal(options: DerivedOptions, out_dir: Path, step: str) -> Journal:
             found=", ".join(changed),
             remedy="Add --restart to delete these faces, or choose another --out.",
         )
-    if not journal.header or options.restart:
+    if journal.header != made_with or options.restart:
         journal.begin(made_with)
     return journal
 
@@ -230,14 +231,12 @@ def _make(
 
 
 def _put_in_place(folder: Path, out_dir: Path, names: list[str], step: str) -> None:
-    """New faces in, old ones to the trash, in one move; the emptied folder goes."""
+    """New faces in, old ones to the trash, in one move.
+
+    The journal stays behind: who undoes it and thinks again finds the faces made.
+    """
     from understudy.facesets.edit import Move, apply_moves, trash_moves
 
     moves = trash_moves(folder, [folder / name for name in names])
     moves += [Move(out_dir / name, folder / name) for name in names]
     apply_moves(folder, moves, operation=step.removeprefix("faceset "))
-    remove_files([out_dir / JOURNAL])
-    folders = sorted((p for p in out_dir.rglob("*") if p.is_dir()), reverse=True)
-    for path in [*folders, out_dir]:
-        if not any(path.iterdir()):
-            path.rmdir()

@@ -36,7 +36,7 @@ def recover_names(options: RecoverNamesOptions, job: Job) -> Report:
         raise OptionError(
             folder / PAK_NAME,
             expected="loose faces to rename",
-            found="a pack",
+            found="a pak",
             remedy=f"First: understudy faceset unpack {options.faces}",
         )
     names = faceset.names
