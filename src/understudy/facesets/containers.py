@@ -64,6 +64,18 @@ def read_header(stream: io.BufferedIOBase, source: Path | str) -> Header:
     return header
 
 
+def has_payload(stream: io.BufferedReader, source: Path | str) -> bool:
+    """Whether the picture in `stream` holds metadata; looks no further than to the first.
+
+    Raises:
+        FormatError: no JPEG or PNG, or one that is broken before.
+    """
+    if stream.peek(2)[:2] != b"\xff\xd8":
+        return bool(read_header(stream, source).payload)
+    stream.read(2)
+    return any(s.marker == _APP15 and s.content for s in _jpeg_segments(stream, source))
+
+
 def check_whole(data: bytes, source: Path | str) -> None:
     """Look whether a picture goes to its end: decoders fill what is missing with grey.
 
@@ -137,7 +149,10 @@ def _broken(source: Path | str, found: str) -> FormatError:
 
 
 def _exactly(stream: io.BufferedIOBase, count: int, source: Path | str) -> bytes:
-    return b"".join(_pieces(stream, count, source))
+    data = stream.read(min(count, _PIECE))
+    if len(data) == count:
+        return data
+    return data + b"".join(_pieces(stream, count - len(data), source))
 
 
 def _pieces(stream: io.BufferedIOBase, count: int, source: Path | str) -> Iterator[bytes]:

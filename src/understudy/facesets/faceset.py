@@ -5,6 +5,7 @@ are left out and listed. Knows nothing of sorting or editing. Source: reference 
 section 1 and "dfl-formats" section 5.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,19 +24,27 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 class LooseFace:
     """A face in a file of its own."""
 
-    def __init__(self, name: str, path: Path) -> None:
-        self.name, self.path = name, path
+    __slots__ = ("folder", "name")
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / self.name
 
     def check(self) -> None:
         """Look whether the file is a picture with metadata."""
+        path = self.path
         try:
-            with self.path.open("rb") as stream:
-                payload = containers.read_header(stream, self.path).payload
+            with path.open("rb") as stream:
+                is_face = containers.has_payload(stream, path)
         except OSError as error:
-            raise from_os_error(error, self.path, doing="read") from error
-        if not payload:
+            raise from_os_error(error, path, doing="read") from error
+        if not is_face:
             raise FormatError(
-                self.path,
+                path,
                 expected="a face with its metadata",
                 found="a picture without any",
                 remedy="Extract this face again or remove the file.",
@@ -155,18 +164,35 @@ def list_loose(folder: Path) -> list[LooseFace]:
         FileError: the folder can't be read.
     """
     try:
-        children = sorted(folder.iterdir(), key=lambda path: path.name)
-        faces = [LooseFace(path.name, path) for path in children if is_picture(path)]
-        for person in children:
-            if person.is_dir() and not person.name.startswith("."):
-                inside = sorted(person.iterdir(), key=lambda path: path.name)
-                faces += [LooseFace(f"{person.name}/{p.name}", p) for p in inside if is_picture(p)]
+        pictures, persons = _children(folder)
+        faces = [LooseFace(name, folder) for name in pictures]
+        for person in persons:
+            inside, _ = _children(folder / person)
+            faces += [LooseFace(f"{person}/{name}", folder) for name in inside]
     except OSError as error:
         raise from_os_error(error, folder, doing="read") from error
     return faces
 
 
+def _children(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the pictures and of the folders in a folder, each sorted."""
+    pictures, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if _is_picture_name(name):
+                pictures.append(name)
+            elif not name.startswith(".") and entry.is_dir():
+                folders.append(name)
+    return sorted(pictures), sorted(folders)
+
+
 def is_picture(path: Path) -> bool:
     """Whether a path is named as a picture that may hold a face."""
-    hidden_or_mask = path.name.startswith(".") or path.name.endswith(SIDECAR_SUFFIX)
-    return path.suffix.lower() in PICTURE_SUFFIXES and not hidden_or_mask
+    return _is_picture_name(path.name)
+
+
+def _is_picture_name(name: str) -> bool:
+    stem, dot, ending = name.rpartition(".")
+    hidden_or_mask = name.startswith(".") or name.endswith(SIDECAR_SUFFIX)
+    return bool(stem and dot) and f".{ending.lower()}" in PICTURE_SUFFIXES and not hidden_or_mask
