@@ -6,6 +6,7 @@ here. Source: reference "DFL formats", section 7.1, and "networks, losses, train
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,18 @@ from understudy.errors import StateError
 from understudy.models.blocks import Conv2d
 
 Array = Float32[np.ndarray, "..."]
+_TOLD_MAX = 5
+
+
+class Misfit(NamedTuple):
+    """One tensor that can't be taken over."""
+
+    key: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: expected {self.expected}, found {self.found}"
 
 
 def load_network(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
@@ -46,22 +59,40 @@ def from_dfl(
     Raises:
         StateError: an array is missing or does not fit.
     """
+    wrong = misfits(module, arrays, key=key)
+    if wrong:
+        raise StateError(
+            f"weights of {len(wrong)} tensors" if len(wrong) > 1 else "weights",
+            expected="arrays that fit the network",
+            found="; ".join(str(one) for one in wrong[:_TOLD_MAX]),
+            remedy="Check that the file belongs to this model and its options.",
+        )
     tensors = {}
     for name, parameter in module.named_parameters():
-        array = arrays.get(key.format(_path(name)))
         owner = _owner(module, name)
         wanted = tuple(_arrange(parameter, owner, to_dfl=True).shape)
-        # DFL itself asks for nothing but the number of elements
-        if array is None or array.size != parameter.numel():
-            raise StateError(
-                f"weight {key.format(_path(name))!r}",
-                expected=f"an array of shape {wanted}",
-                found="none" if array is None else f"shape {array.shape}",
-                remedy="Check that the file belongs to this model and its options.",
-            )
-        tensor = torch.from_numpy(np.array(array, dtype=np.float32).reshape(wanted))
+        array = np.array(arrays[key.format(_path(name))], dtype=np.float32)
+        tensor = torch.from_numpy(array.reshape(wanted))
         tensors[name] = _arrange(tensor, owner, to_dfl=False).contiguous()
     return tensors
+
+
+def misfits(
+    module: nn.Module, arrays: Mapping[str, np.ndarray], *, key: str = "{}:0"
+) -> list[Misfit]:
+    """Every parameter of `module` that `arrays` hold no value for; `key` as in `from_dfl`."""
+    wrong = []
+    for name, parameter in module.named_parameters():
+        at = key.format(_path(name))
+        shape = tuple(_arrange(parameter, _owner(module, name), to_dfl=True).shape)
+        array = arrays.get(at)
+        # DFL itself asks for nothing but the number of elements
+        if array is None or array.size != parameter.numel():
+            found = "none" if array is None else f"shape {array.shape}"
+            wrong.append(Misfit(at, f"shape {shape}", found))
+        elif not np.isfinite(array).all():
+            wrong.append(Misfit(at, "finite numbers", "some that are not"))
+    return wrong
 
 
 def to_dfl(

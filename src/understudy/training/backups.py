@@ -26,7 +26,7 @@ def make_backup(model_dir: Path, save_dir: Path) -> Path:
         copied = files.make_dir(partial / "saves" / save_dir.name)
         for file in save_dir.iterdir():
             _link_or_copy(file, copied / file.name)
-        for name in ("config.json", "history.jsonl", "current.json"):
+        for name in ("config.json", "history.jsonl", "current.json", "dfl_options.json"):
             if (model_dir / name).exists():
                 shutil.copy2(model_dir / name, partial / name)
         for path in partial.rglob("*"):

@@ -8,6 +8,7 @@ falls back, loudly, to the save before. Knows no faces and no loop.
                  current.json        which save holds
                  saves/000012/       state.safetensors, options.json, save.json (hashes, iteration)
                  history.jsonl       losses of every iteration; a save notes its length
+                 dfl_options.json    what DFL called the options, of a model that came from there
                  previews/           pictures
                  backups/01 .. 24    whole model folders, 01 the newest
 """
@@ -15,7 +16,7 @@ falls back, loudly, to the save before. Knows no faces and no loop.
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from understudy.models.face_model import FaceModel
 from understudy.training import history as history_file
 from understudy.training import tensor_file
 from understudy.training.backups import make_backup, remove
+from understudy.training.dfl_import import export_dfl, import_dfl
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.save_mark import (
@@ -40,44 +42,27 @@ from understudy.training.save_mark import (
     check_file,
     read_mark,
 )
+from understudy.training.train_state import TrainState
+
+__all__ = [
+    "LoadedModel",
+    "ModelFolder",
+    "SaveFacts",
+    "TrainState",
+    "create_model",
+    "export_dfl",
+    "import_dfl",
+    "load_model",
+    "load_weights",
+    "open_model",
+]
 
 FORMAT = 1
 SAVES_KEPT = 2
+DFL_OPTIONS = "dfl_options.json"
 _NUMBER = re.compile(r"^\d{6,}$")
-_AVERAGE = "average/"
 
 Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class TrainState:
-    """A model in training. Tensors are those in use, not copies.
-
-    `optimizer` has "slot/parameter" keys; slot "average" holds the averaged weights. All random
-    draws follow from the options' seed, `attempt` (roll-backs so far) and `iteration`. `seconds`
-    counts training over all runs.
-    """
-
-    config: ModelConfig
-    model: FaceModel
-    options: TrainOptions = field(default_factory=TrainOptions)
-    iteration: int = 0
-    seconds: float = 0.0
-    attempt: int = 0
-    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
-    optimizer_iteration: int = 0
-    history: History = field(default_factory=History)
-    sha256: str = ""
-    """Hash of the tensors this was read from; "" if it was never saved."""
-
-    @property
-    def averaged(self) -> dict[str, Tensor]:
-        """Averaged weights by parameter; empty if none are kept."""
-        return {
-            key.removeprefix(_AVERAGE): tensor
-            for key, tensor in self.optimizer.items()
-            if key.startswith(_AVERAGE)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +202,7 @@ class ModelFolder:
     def _write_files(self, folder: Path, state: TrainState) -> dict[str, FileMark]:
         tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
         tensors |= {f"optimizer/{k}": v for k, v in state.optimizer.items()}
+        tensors |= {f"adversaries/{k}": v for k, v in state.adversaries.items()}
         digest, length = tensor_file.write(folder / TENSORS, tensors)
         files.write_json(folder / OPTIONS, state.options.model_dump(mode="json"))
         options = folder / OPTIONS
@@ -262,6 +248,8 @@ class ModelFolder:
             optimizer=_under("optimizer/", tensors),
             optimizer_iteration=mark.optimizer_iteration,
             sha256=mark.files[TENSORS].sha256,
+            adversaries=_under("adversaries/", tensors),
+            dfl_options=_dfl_options(self.path),
         )
         try:
             state.history = history_file.read(self._history_path, length=mark.history_bytes)
@@ -365,6 +353,12 @@ def _known_options(path: Path, say: Say) -> dict[str, object]:
     if unknown:
         say(f"options of another version are left out: {', '.join(sorted(unknown))}")
     return {k: v for k, v in values.items() if k not in unknown}
+
+
+def _dfl_options(model_dir: Path) -> dict[str, object]:
+    path = model_dir / DFL_OPTIONS
+    values: dict[str, object] = files.read_json(path, limit=1 << 20) if path.exists() else {}
+    return values
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

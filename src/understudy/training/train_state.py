@@ -1,0 +1,52 @@
+"""A model in training as one value: what a save holds and the loop works on.
+
+Values only. What writes and reads it: `state` as our own folder, `dfl_import` as DFL's files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any  # DFL's options are of several plain types
+
+from torch import Tensor
+
+from understudy.models.config import ModelConfig
+from understudy.models.face_model import FaceModel
+from understudy.training.history import History
+from understudy.training.options import TrainOptions
+
+_AVERAGE = "average/"
+
+
+@dataclass(slots=True)
+class TrainState:
+    """A model in training. Tensors are those in use, not copies.
+
+    `optimizer` has "slot/parameter" keys; slot "average" holds the averaged weights. All random
+    draws follow from the options' seed, `attempt` (roll-backs so far) and `iteration`. `seconds`
+    counts training over all runs.
+    """
+
+    config: ModelConfig
+    model: FaceModel
+    options: TrainOptions = field(default_factory=TrainOptions)
+    iteration: int = 0
+    seconds: float = 0.0
+    attempt: int = 0
+    optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    optimizer_iteration: int = 0
+    history: History = field(default_factory=History)
+    sha256: str = ""
+    """Hash of the tensors this was read from; "" if it was never saved."""
+    adversaries: Mapping[str, Tensor] = field(default_factory=dict)
+    """State of the discriminators, as `Adversaries.state_tensors` gives it."""
+    dfl_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options as DFL knows them, of a model that came from there."""
+
+    @property
+    def averaged(self) -> dict[str, Tensor]:
+        """Averaged weights by parameter; empty if none are kept."""
+        return {
+            key.removeprefix(_AVERAGE): tensor
+            for key, tensor in self.optimizer.items()
+            if key.startswith(_AVERAGE)
+        }
