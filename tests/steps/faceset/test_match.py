@@ -81,3 +81,11 @@ def test_stats(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["faceset", "stats", "dst", "--against", "none", "--out", str(out), *at]) == 0
     assert "against" not in json.loads(out.with_suffix(".json").read_text())
     assert main(["faceset", "stats", "src", "--against", "nowhere", *at]) == 2
+
+
+def test_a_damaged_face_hides_no_other(workspace: Workspace) -> None:
+    (workspace.src.aligned_dir / "1.jpg").write_bytes(b"no picture")
+    assert main(["faceset", "stats", "--workspace", str(workspace.root)]) == 3
+    found = json.loads((workspace.reports_dir / "faceset_stats_src.json").read_text())
+    assert found["src"]["count"] == 9
+    assert found["dst"]["count"] == 3

@@ -30,7 +30,10 @@ def measured_traits(folder: Path, job: Job) -> "Traits":
             found="a pak",
             remedy="Unpack it first: understudy faceset unpack.",
         )
-    traits = traits_of(measure(folder, KINDS, job))
+    # Faces of two sets have the same names: what fails in one must not hide another's.
+    own = job.for_step(job.step)
+    traits = traits_of(measure(folder, KINDS, own))
+    job.failures.extend(own.failures)
     if not len(traits):
         raise MaterialError(
             folder,
