@@ -21,6 +21,9 @@ def _huge_png() -> bytes:
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
+SIGNALLING = np.full((3, 2), 0x7D01, np.uint16).view(np.float16)  # no numbers, and loud ones
+
+
 @pytest.mark.parametrize(
     ("meta", "message"),
     [
@@ -44,6 +47,7 @@ def _huge_png() -> bytes:
         (make_meta(seg_ie_polys={"polys": [7]}), "polygons"),
         (make_meta(seg_ie_polys={"polys": [{"type": 1, "pts": 5}]}), "polygon"),
         (make_meta(seg_ie_polys=[(1, [[0, 0, 0]])]), "polygon"),
+        (make_meta(seg_ie_polys=[(1, SIGNALLING)]), "undefined"),
         (make_meta(xseg_mask=5), "mask"),
         (make_meta(xseg_mask=b"not a picture"), "mask"),
         (make_meta(xseg_mask=np.zeros(50)), "mask"),

@@ -225,7 +225,8 @@ def _same_polygons(stored: Any, polygons: Sequence[tuple[bool, np.ndarray]]) -> 
 def _numbers(value: Any, shape: tuple[int, ...], source: Path | str, what: str) -> Any:
     """`value` as finite float64 of exactly `shape`; -1 stands for any length."""
     try:
-        array = np.asarray(value, np.float64)
+        with np.errstate(invalid="ignore"):  # what is no number is refused below
+            array = np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise bad_face(source, f"{what} of numbers", f"something else ({error})") from error
     fits = array.ndim == len(shape) and all(
