@@ -79,22 +79,21 @@ def test_like_one_of_several_references_is_enough() -> None:
     assert kept.tolist() == [True] * 10 + [False] * 5
 
 
-@pytest.mark.parametrize("people", [20, 4000])
+@pytest.mark.parametrize("people", [20, 2500])
 def test_twenty_thousand_faces_need_no_square_of_memory(people: int) -> None:
     num = 20_000
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(people, 64))
+    centres = rng.normal(size=(people, 256))
     truth = np.arange(num) % people
-    vectors = centres[truth] + rng.normal(0, 0.35, (num, 64))
+    vectors = centres[truth] + rng.normal(0, 0.35, (num, 256))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     tracemalloc.start()
     labels = find_people(vectors, same_person=SAME)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 400e6
-    if people == 20:
-        assert labels.max() + 1 == people
-        assert all(len(set(truth[labels == label])) == 1 for label in range(people))
+    # Faces came in turns, so the first face of each person has that person's number.
+    np.testing.assert_array_equal(labels, truth)
 
 
 class MeanColours:

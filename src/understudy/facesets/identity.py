@@ -16,10 +16,12 @@ from understudy.types import FaceSample
 
 _BATCH = 64
 _BLOCK = 1024
-# Faces of one person in like pose and light; groups beyond the number are gathered more coarsely.
+# Faces of one person in like pose and light. Too many groups are gathered more coarsely, at first
+# only as far as one person reaches; beyond the larger number memory would not do.
 _SURELY = 0.6
 _COARSER = 0.9
-_MAX_GROUPS = 2000
+_MANY_GROUPS = 2000
+_MOST_GROUPS = 12_000
 # How alike two faces of one person are in the middle: what a single face is trusted with, and how
 # many pairs of a group's own it takes to outweigh that.
 _USUAL = 0.61
@@ -95,7 +97,7 @@ def find_people(embeddings: Embeddings, *, same_person: float) -> Int64[np.ndarr
     """
     if not len(embeddings):
         return np.zeros(0, np.int64)
-    groups = _gather(embeddings)
+    groups = _gather(embeddings, same_person)
     people = _join(embeddings, groups, same_person / _USUAL)[groups]
     _, first, inverse, counts = np.unique(
         people, return_index=True, return_inverse=True, return_counts=True
@@ -105,11 +107,11 @@ def find_people(embeddings: Embeddings, *, same_person: float) -> Int64[np.ndarr
     return rank[inverse]
 
 
-def _gather(embeddings: Embeddings) -> Int64[np.ndarray, " n"]:
+def _gather(embeddings: Embeddings, same_person: float) -> Int64[np.ndarray, " n"]:
     """A group number for each face: faces surely alike the group's first face."""
-    groups, leaders = _follow(embeddings, _SURELY)
     enough = _SURELY
-    while len(leaders) > _MAX_GROUPS:
+    groups, leaders = _follow(embeddings, enough)
+    while len(leaders) > (_MANY_GROUPS if enough * _COARSER > same_person else _MOST_GROUPS):
         enough *= _COARSER
         coarse, chosen = _follow(embeddings[leaders], enough)
         groups, leaders = coarse[groups], leaders[chosen]
