@@ -93,7 +93,7 @@ def test_as_if_cut_from_the_frame_so(kind: FaceType | None, size: int) -> None:
     assert np.allclose(face.frame_to_face, expected.frame_to_face, atol=1e-6 * size)
     assert np.allclose(face.polygons[0][1], expected.polygons[0][1], atol=1e-2)
     inner = slice(size // 16, -size // 16)
-    assert np.abs(face.image - expected.image)[inner, inner].max() < 0.03
+    assert np.abs(face.image - expected.image)[inner, inner].max() < 0.01
     assert face.encoded is None
     assert face.extra == {"kept": 1}
 
@@ -120,8 +120,8 @@ def test_shrinking_does_not_alias() -> None:
     inner = slice(4, -4)
     clean = resize_face(before, 180).image[inner, inner]
     parity = resize_face(before, 180, dfl_parity=True).image[inner, inner]
-    assert clean.std() < 0.01
     assert parity.std() > 0.1
+    assert clean.std() < 0.3 * parity.std()
 
 
 # Two types of one width differ by a turn or a shift: what they lack depends on the face.

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from understudy.errors import MaterialError
 from understudy.faces.align import face_matrix
 from understudy.imaging.geometry import Affine, Points, compose, invert, transform_points, warp
-from understudy.imaging.resample import read_part
 from understudy.types import FaceSample, FaceType, Image, Landmarks, Mask, Matrix, Polygon
 
 MIN_SIZE = 64
@@ -23,6 +22,7 @@ MAX_SIZE = 2048
 
 _MAX_MISSING = 0.01  # a head's square ends a hair above a whole face's
 _DFL_MASK_SIZE = 256
+_LEAST_MARGIN_PX, _MARGIN_PART = 8, 32  # more than filters reach and than may be missing
 
 
 def resize_face(
@@ -122,7 +122,7 @@ def _rescaled(
     def rescaled() -> Image:
         if dfl_parity:
             return _unit(cv2.resize(load(), (size, size), interpolation=cv2.INTER_LANCZOS4))
-        return _unit(read_part(load(), change, shape_hw=(size, size)))
+        return _resampled(load(), change, size)
 
     return rescaled
 
@@ -134,9 +134,19 @@ def _recut(
         if dfl_parity:
             shape = (size, size)
             return _unit(warp(load(), change, shape_hw=shape, interpolation="lanczos"))
-        return _unit(read_part(load(), change, shape_hw=(size, size)))
+        return _resampled(load(), change, size)
 
     return recut
+
+
+def _resampled(picture: Image, change: Affine, size: int) -> Float32[np.ndarray, "{size} {size} 3"]:
+    """The picture through `change` as extraction would cut it; its rim goes on outside it."""
+    margin = max(_LEAST_MARGIN_PX, max(picture.shape[:2]) // _MARGIN_PART)
+    sides = (margin, margin)
+    wide = np.pad(picture, (sides, sides, (0, 0)), mode="edge")
+    back = np.array([[1.0, 0.0, -margin], [0.0, 1.0, -margin]])
+    path = compose(back, change)
+    return _unit(warp(wide, path, shape_hw=(size, size), interpolation="area"))
 
 
 def _moved_mask(
