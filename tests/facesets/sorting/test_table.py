@@ -1,6 +1,8 @@
 """Measures are kept: over sorting, copies and kills, and never for another picture."""
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,36 @@ def test_a_damaged_cache_is_begun_anew(aligned: Path, damage: str) -> None:
     again = measure(aligned, ("record", "light"), Job("sort"))
     for column in first.columns:
         np.testing.assert_array_equal(first[column], again[column])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW x AS WITH RECURSIVE a(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM a)"
+        " SELECT * FROM a",
+        "CREATE TRIGGER t AFTER UPDATE ON files BEGIN DELETE FROM files; END",
+        "ALTER TABLE record_1 ADD COLUMN more TEXT",
+    ],
+)
+def test_a_strangers_cache_is_begun_anew(aligned: Path, statement: str) -> None:
+    first = measure(aligned, ("record",), Job("sort"))
+    with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
+        sql.execute("UPDATE record_1 SET value = zeroblob(length(value))")
+        sql.execute(statement)
+        sql.commit()
+    again = measure(aligned, ("record",), Job("sort"))
+    np.testing.assert_array_equal(first["yaw"], again["yaw"])
+
+
+def test_measures_of_an_older_version_are_dropped(aligned: Path) -> None:
+    measure(aligned, ("record",), Job("sort"))
+    with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
+        sql.execute("CREATE TABLE record_0 (id INTEGER PRIMARY KEY, value BLOB)")
+        sql.commit()
+    measure(aligned, ("record",), Job("sort"))
+    with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
+        names = {row[0] for row in sql.execute("SELECT name FROM sqlite_master")}
+    assert "record_0" not in names and "record_1" in names
 
 
 def test_where_nothing_can_be_written(aligned: Path) -> None:

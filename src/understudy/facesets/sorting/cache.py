@@ -78,20 +78,18 @@ class MeasureCache:
         run = self._sql.execute
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA synchronous = NORMAL")
-        run(
-            "CREATE TABLE IF NOT EXISTS files (id INTEGER PRIMARY KEY, name BLOB NOT NULL,"
-            " size INTEGER NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL)"
-        )
-        known = {"files", *(_table(kind) for kind in KINDS.values())}
-        for (table,) in run("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if table not in known and table.isidentifier():  # of an older version of a measure
-                run(f"DROP TABLE {table}")
-        for kind in KINDS.values():
-            run(
-                f"CREATE TABLE IF NOT EXISTS {_table(kind)}"
-                " (id INTEGER PRIMARY KEY, value BLOB NOT NULL CHECK"
-                f" (typeof(value) = 'blob' AND length(value) = {kind.dtype.itemsize}))"
-            )
+        there = set()
+        for kind, name, statement in run("SELECT type, name, sql FROM sqlite_master").fetchall():
+            if kind != "table" or statement != _TABLES.get(name, statement):
+                # A stranger's: it could make a plain question run for ever.
+                raise sqlite3.DatabaseError(f"{kind} {name} is not ours")
+            if name in _TABLES:
+                there.add(name)
+            elif name.isidentifier():  # of an older version of a measure
+                run(f"DROP TABLE {name}")
+        for name, statement in _TABLES.items():
+            if name not in there:
+                run(statement)
         self._sql.commit()
 
     def __exit__(
@@ -197,3 +195,13 @@ class MeasureCache:
 
 def _table(kind: Kind) -> str:
     return f"{kind.name}_{kind.version}"
+
+
+_TABLES = {
+    "files": "CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB NOT NULL,"
+    " size INTEGER NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL)"
+} | {
+    _table(kind): f"CREATE TABLE {_table(kind)} (id INTEGER PRIMARY KEY, value BLOB NOT NULL CHECK"
+    f" (typeof(value) = 'blob' AND length(value) = {kind.dtype.itemsize}))"
+    for kind in KINDS.values()
+}

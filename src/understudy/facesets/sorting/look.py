@@ -15,18 +15,19 @@ from typing import Any  # numpy's structured rows hold a type per field
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8, UInt32
+from jaxtyping import UInt8, UInt32
 
 from understudy.errors import FormatError
 from understudy.faces.identity.registry import EMBEDDERS, Embedder
-from understudy.faces.pose import POSE_INDICES, POSE_POINTS, head_pose
+from understudy.faces.plausibility import shape_error
+from understudy.faces.pose import head_pose
 from understudy.faces.regions import hull_mask
 from understudy.facesets import containers
 from understudy.facesets.dfl import parse_face, sidecar_path
 from understudy.files import read_bytes
 from understudy.imaging.sharpness import sharpness_of_levels
 from understudy.media.images import decode_pixels
-from understudy.types import FaceSample, Landmarks
+from understudy.types import FaceSample
 
 THUMB_PX = 32
 SOURCE_BYTES = 255
@@ -107,7 +108,7 @@ def _record(look: Look) -> Row:
     size = containers.read_header(io.BytesIO(look.data), look.path).shape_hw[0]
     row["is_face"] = True
     row["pitch"], row["yaw"], row["roll"] = head_pose(face.landmarks, size)
-    row["misfit"] = misfit(face.landmarks, size)
+    row["misfit"] = shape_error(face.landmarks)
     if face.source_box is not None:
         left, top, right, bottom = face.source_box
         row["rect_area"] = abs((right - left) * (bottom - top))
@@ -160,21 +161,6 @@ def _motion(look: Look) -> Row:
 def _histogram(levels: UInt8[np.ndarray, "..."], channel: int) -> UInt32[np.ndarray, "256"]:
     counts = cv2.calcHist([levels], [channel], None, [256], [0, 256])
     return np.asarray(counts, np.uint32).reshape(256)
-
-
-def misfit(landmarks_aligned: Landmarks, size: int) -> float:
-    """How far landmarks are from those of any turn of a rigid head: RMS, as a part of the picture.
-
-    A good fit of a face seen from the front has about 0.02, a full profile 0.07.
-    """
-    camera = np.array([[size, 0, size / 2], [0, size, size / 2], [0, 0, 1]], np.float64)
-    points: Float64[np.ndarray, "33 2"] = np.asarray(landmarks_aligned, np.float64)[
-        list(POSE_INDICES)
-    ]
-    head = POSE_POINTS.astype(np.float64)
-    _, turn, shift = cv2.solvePnP(head, points, camera, np.zeros((4, 1)))
-    again = cv2.projectPoints(head, turn, shift, camera, np.zeros((4, 1)))[0].reshape(-1, 2)
-    return float(np.sqrt(((again - points) ** 2).sum(1).mean()) / size)
 
 
 _RECORD = np.dtype(
