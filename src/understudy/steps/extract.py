@@ -298,15 +298,13 @@ def _extractor(options: ExtractOptions, side: Side, job: Job) -> "Extractor":
     import cv2
 
     from understudy import weights
-    from understudy.faces.detectors.registry import DETECTORS
-    from understudy.faces.landmarkers.registry import LANDMARKERS
     from understudy.models.devices import choose_device, one_thread_each
-    from understudy.steps.extract_work import Extractor
+    from understudy.steps.extract_work import Extractor, load_models
     from understudy.training.allocator import keep_freed_memory
 
     weights.get("mediapipe", tell=job.message)
     devices = [str(choose_device(name.strip())) for name in options.device.split(",")]
-    models = [(DETECTORS[options.detector](d), LANDMARKERS[options.landmarker](d)) for d in devices]
+    models = [load_models(options.detector, options.landmarker, d) for d in devices]
     one_thread_each()
     cv2.setNumThreads(1)
     keep_freed_memory()  # or every layer's output is memory the system has to clear first

@@ -7,6 +7,7 @@ are held while memory allows and read again otherwise, whatever the clip's lengt
 """
 
 import base64
+import functools
 import itertools
 import threading
 from collections import deque
@@ -19,11 +20,11 @@ import cv2
 import numpy as np
 
 from understudy.errors import MaterialError
-from understudy.faces.detectors.registry import Detector
+from understudy.faces.detectors.registry import DETECTORS, Detector
 from understudy.faces.drawing import draw_samples
 from understudy.faces.extract import FoundFace, FoundFaces, cut_face, find_faces
 from understudy.faces.identity.registry import Embedder
-from understudy.faces.landmarkers.registry import Landmarker
+from understudy.faces.landmarkers.registry import LANDMARKERS, Landmarker
 from understudy.faces.plausibility import Fault
 from understudy.faces.settings import ExtractSettings
 from understudy.faces.smoothing import SmoothedFrame, TrackSmoother
@@ -86,6 +87,12 @@ class FrameShelf:
             pixels = self._frames.pop(path, None)
             self._held -= 0 if pixels is None else pixels.nbytes
         return read_pixels(path) if pixels is None else pixels
+
+
+@functools.cache
+def load_models(detector: str, landmarker: str, device: str) -> Models:
+    """The networks of these names on a device, loaded once per process."""
+    return DETECTORS[detector](device), LANDMARKERS[landmarker](device)
 
 
 class Extractor:

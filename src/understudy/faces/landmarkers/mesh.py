@@ -172,9 +172,8 @@ class MeshLandmarker:
         if roughly:
             mesh, presence = self._net.whole(x)
             return mesh.cpu().numpy(), torch.sigmoid(presence).cpu().numpy()
-        mesh, points, presence = self._net(x)
-        refined = points[:, :NUM_MESH_POINTS]
-        refined += (mesh - refined) * self._unrefined_share
+        mesh, points, presence = self._net(x, irises=False)
+        points += (mesh - points) * self._unrefined_share
         return points.cpu().numpy(), torch.sigmoid(presence).cpu().numpy()
 
 
