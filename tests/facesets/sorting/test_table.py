@@ -93,13 +93,13 @@ def test_a_damaged_cache_is_begun_anew(aligned: Path, damage: str) -> None:
         "CREATE VIEW x AS WITH RECURSIVE a(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM a)"
         " SELECT * FROM a",
         "CREATE TRIGGER t AFTER UPDATE ON files BEGIN DELETE FROM files; END",
-        "ALTER TABLE record_1 ADD COLUMN more TEXT",
+        "ALTER TABLE record_2 ADD COLUMN more TEXT",
     ],
 )
 def test_a_strangers_cache_is_begun_anew(aligned: Path, statement: str) -> None:
     first = measure(aligned, ("record",), Job("sort"))
     with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
-        sql.execute("UPDATE record_1 SET value = zeroblob(length(value))")
+        sql.execute("UPDATE record_2 SET value = zeroblob(length(value))")
         sql.execute(statement)
         sql.commit()
     again = measure(aligned, ("record",), Job("sort"))
@@ -109,12 +109,12 @@ def test_a_strangers_cache_is_begun_anew(aligned: Path, statement: str) -> None:
 def test_measures_of_an_older_version_are_dropped(aligned: Path) -> None:
     measure(aligned, ("record",), Job("sort"))
     with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
-        sql.execute("CREATE TABLE record_0 (id INTEGER PRIMARY KEY, value BLOB)")
+        sql.execute("CREATE TABLE record_1 (id INTEGER PRIMARY KEY, value BLOB)")
         sql.commit()
     measure(aligned, ("record",), Job("sort"))
     with contextlib.closing(sqlite3.connect(cache_path(aligned))) as sql:
         names = {row[0] for row in sql.execute("SELECT name FROM sqlite_master")}
-    assert "record_0" not in names and "record_1" in names
+    assert "record_1" not in names and "record_2" in names
 
 
 def test_where_nothing_can_be_written(aligned: Path) -> None:
@@ -131,7 +131,7 @@ def test_faces_long_gone_are_forgotten(aligned: Path, monkeypatch: pytest.Monkey
     measure(aligned, ("record",), Job("sort"))
     with cache.MeasureCache(aligned) as kept:
         rows = kept._sql.execute("SELECT COUNT(*) FROM files").fetchone()
-        records = kept._sql.execute("SELECT COUNT(*) FROM record_1").fetchone()
+        records = kept._sql.execute("SELECT COUNT(*) FROM record_2").fetchone()
     assert rows == records == (2,)
 
 

@@ -212,7 +212,7 @@ def _identity(embedder: str, length: int) -> Kind:
 
 
 _ALL = (
-    Kind("record", 1, _RECORD, _record),
+    Kind("record", 2, _RECORD, _record),
     Kind("light", 1, _LIGHT, _light),
     Kind("histograms", 1, _HISTOGRAMS, _histograms),
     Kind("thumb", 1, _THUMB, _thumb),
