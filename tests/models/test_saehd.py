@@ -21,10 +21,10 @@ def test_forward_equals_golden(shared: Path, name: str) -> None:
         view, merged, both = model.view(src, dst), model.merge(dst), model.reconstruct(src, dst)
         flat = model.networks()["encoder"](dst)
     found = {
-        "pred_src_src": [view.src_src, both.src_src],
-        "pred_src_srcm": [both.src_src_mask],
-        "pred_dst_dst": [view.dst_dst, both.dst_dst],
-        "pred_dst_dstm": [view.dst_dst_mask, merged.dst_mask, both.dst_dst_mask],
+        "pred_src_src": [view.src_src, both.src.face],
+        "pred_src_srcm": [both.src.mask],
+        "pred_dst_dst": [view.dst_dst, both.dst.face],
+        "pred_dst_dstm": [view.dst_dst_mask, merged.dst_mask, both.dst.mask],
         "pred_src_dst": [view.src_dst, merged.src_dst],
         "pred_src_dstm": [view.src_dst_mask, merged.src_dst_mask],
     }

@@ -53,12 +53,28 @@ def test_an_iteration_fixes_its_batch(source) -> None:
 
 def test_batches_have_the_shape_of_the_model(source) -> None:
     batch = source().batch(0)
-    for side in batch:
+    for side in (batch.src, batch.dst):
         assert side.warped.shape == side.target.shape == (3, 3, 32, 32)
         assert side.mask.shape == (3, 1, 32, 32)
         assert all(0 <= float(t.min()) and float(t.max()) <= 1 for t in side)
         assert not torch.equal(side.warped, side.target)
         torch.testing.assert_close(side.eyes_mouth.amax((1, 2, 3)), torch.ones(3))
+
+
+def test_codes_are_mixed_anew_for_amp_only(source, tiny_config) -> None:
+    assert source().batch(0).channels is None
+    config = tiny_config.model_copy(update={"kind": "AMP", "inter_dims": 20, "morph_factor": 0.3})
+    made = source(config=config)
+    one, two = made.batch(0).channels, made.batch(1).channels
+    assert one.shape == (3, 20)
+    assert (one.sum(dim=1) == 6).all()
+    assert not torch.equal(one, two)
+    assert torch.equal(two, source(config=config).batch(1).channels)
+
+
+def test_pretraining_favours_no_pair(source) -> None:
+    batch = source(pretrain=True, random_hsv_power=0.3).batch(0)
+    assert torch.equal(batch.src.warped, batch.src.target)
 
 
 def test_without_warp_the_input_is_the_target(source) -> None:

@@ -52,7 +52,7 @@ def run(make_faces, tmp_path: Path, tiny_config, tiny_options, recorder):
 
 def _tensors(folder: ModelFolder):
     state = folder.load(pytest.fail)
-    return {**state.model.state_dict(), **state.optimizer}, state
+    return {**state.model.state_dict(), **state.optimizer, **state.adversaries}, state
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,7 @@ def _tensors(folder: ModelFolder):
         {"random_hsv_power": 0.1, "eyes_mouth_prio": True},
         {"adabelief": False, "lr_dropout": True, "uniform_yaw": True, "repeat_unwarped": 2},
         {"precision": "bf16", "lr_fall": 0.0},
+        {"gan_power": 0.1, "gan_dims": 4, "true_face_power": 0.1, "face_style_power": 5.0},
     ],
 )
 def test_a_resumed_run_equals_the_unbroken_one(run, options) -> None:
@@ -76,6 +77,25 @@ def test_a_resumed_run_equals_the_unbroken_one(run, options) -> None:
     assert list(state.history.src) == list(resumed.history.src)
     assert list(state.history.dst) == list(resumed.history.dst)
     assert len(state.history) == 8
+
+
+def test_a_discriminator_rests_while_off_and_begins_anew_when_changed(run, recorder) -> None:
+    gan = {"gan_power": 0.1, "gan_dims": 4}
+    _, folder = run(target_iter=2, **gan)
+    first = folder.load(pytest.fail).adversaries
+    assert int(first["GAN/iteration"]) == 2
+    _, folder = run(target_iter=3)
+    kept = folder.load(pytest.fail).adversaries
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in first.items())
+    assert not [text for text in recorder.texts() if "GAN" in text]
+    _, folder = run(target_iter=4, gan_power=0.1, gan_dims=6)
+    assert [text for text in recorder.texts() if "GAN" in text and "anew" in text]
+    assert int(folder.load(pytest.fail).adversaries["GAN/iteration"]) == 1
+
+
+def test_what_does_nothing_is_told(run, recorder) -> None:
+    run(target_iter=1, pretrain=True, gan_power=0.1)
+    assert [text for text in recorder.texts() if "gan_power does nothing" in text]
 
 
 def test_it_learns(run) -> None:

@@ -25,5 +25,5 @@ def test_quick96_is_the_predecessors() -> None:
 
 
 def test_an_unknown_preset_names_the_known() -> None:
-    with pytest.raises(OptionError, match=r"demo, quick96, saehd.*'fast'"):
+    with pytest.raises(OptionError, match=r"demo, quick96, saehd, amp.*'fast'"):
         PRESETS["fast"]

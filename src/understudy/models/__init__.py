@@ -26,7 +26,7 @@ def build(config: ModelConfig, *, seed: int = 0) -> "FaceModel":
     Raises:
         OptionError: models of this kind can't be built yet.
     """
-    from understudy.models import quick96, saehd  # noqa: F401  (each enters its kind in MODELS)
+    from understudy.models import amp, quick96, saehd  # noqa: F401  (each enters its kind in MODELS)
     from understudy.models.blocks import initialise
     from understudy.models.face_model import MODELS
 

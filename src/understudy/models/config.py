@@ -31,6 +31,13 @@ class ModelConfig(Options):
     d_dims: int = option(64, "Width of the decoder.", group="Model", ge=2, le=256)
     d_mask_dims: int = option(22, "Width of the mask decoder.", group="Model", ge=2, le=256)
     inter_dims: int = option(1024, "Width of AMP's inter codes.", group="Model", ge=8, le=2048)
+    morph_factor: float = option(
+        0.5,
+        "Share of AMP's inter codes that is the src's own while it learns; AMP only.",
+        group="Model",
+        ge=0.1,
+        le=0.5,
+    )
 
     @field_validator("archi")
     @classmethod
@@ -102,13 +109,15 @@ def from_dfl_options(kind: str, options: Mapping[str, Any]) -> ModelConfig:
         )
     values: dict[str, Any] = {"kind": kind} | _DFL_DEFAULTS[kind]
     fixed: tuple[str, ...] = ("resolution",) if kind == "XSeg" else ()
-    known = ("resolution", "face_type", "archi", "ae_dims", *_DFL_DIMS)
+    known = ("resolution", "face_type", "archi", "ae_dims", "morph_factor", *_DFL_DIMS)
     if kind != "SAEHD":
         fixed += ("archi",)
     values |= {key: options[key] for key in known if key in options and key not in fixed}
     for key in ("resolution", "ae_dims", *_DFL_DIMS):
         if key in values:
             values[key] = int(values[key])
+    if "morph_factor" in values:
+        values["morph_factor"] = float(values["morph_factor"])
     if "d_mask_dims" not in values:
         third = values.get("d_dims", 64) // 3
         values["d_mask_dims"] = third + third % 2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from understudy.models.config import ModelConfig
@@ -33,13 +33,19 @@ class Merged(NamedTuple):
     src_dst_mask: Float[Tensor, "b 1 r r"]
 
 
-class Reconstruction(NamedTuple):
-    """Each side as its own decoder paints it: what training compares with the targets."""
+class Painted(NamedTuple):
+    """One side as its own decoder paints it, and the code it was painted from."""
 
-    src_src: Float[Tensor, "b 3 r r"]
-    src_src_mask: Float[Tensor, "b 1 r r"]
-    dst_dst: Float[Tensor, "b 3 r r"]
-    dst_dst_mask: Float[Tensor, "b 1 r r"]
+    face: Float[Tensor, "b 3 r r"]
+    mask: Float[Tensor, "b 1 r r"]
+    code: Float[Tensor, "b c s s"]
+
+
+class Reconstruction(NamedTuple):
+    """Both sides painted: what training compares with the targets."""
+
+    src: Painted
+    dst: Painted
 
 
 class FaceModel(nn.Module):
@@ -55,8 +61,8 @@ class FaceModel(nn.Module):
         """The networks under DFL's file names."""
         return dict(self.named_children())
 
-    def frozen(self, *, random_warp: bool) -> frozenset[str]:
-        """Names of the networks that don't learn with this setting."""
+    def frozen(self, *, random_warp: bool, parity: bool = False) -> frozenset[str]:
+        """Names of the networks that don't learn with these settings."""
         return frozenset()
 
     @abstractmethod
@@ -69,15 +75,42 @@ class FaceModel(nn.Module):
 
     @abstractmethod
     def reconstruct(
-        self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]
+        self,
+        src: Float[Tensor, "b 3 r r"],
+        dst: Float[Tensor, "b 3 r r"],
+        *,
+        channels: Bool[Tensor, "b n"] | None = None,
     ) -> Reconstruction:
-        """Both sides through the networks, for training."""
+        """Both sides through the networks, for training.
+
+        `channels` are those that AMP's src inter makes of each src face; other models have none.
+        """
 
     @abstractmethod
     def reconstruct_side(
-        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
+        self,
+        faces: Float[Tensor, "b 3 r r"],
+        *,
+        is_src: bool,
+        channels: Bool[Tensor, "b n"] | None = None,
+    ) -> Painted:
+        """Face, mask and code of one side alone, the same as `reconstruct` gives."""
+
+
+class SwapModel(FaceModel):
+    """A face model that can paint the swap from the code of the dst side."""
+
+    @abstractmethod
+    def paint_swap(
+        self, dst_code: Float[Tensor, "b c s s"]
     ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
-        """Face and mask of one side alone, the same as `reconstruct` gives."""
+        """Face and mask of the swap."""
+
+
+def paint(decoder: nn.Module, code: Tensor) -> Painted:
+    """What a decoder makes of a code, and the code."""
+    face, mask = decoder(code)
+    return Painted(face, mask, code)
 
 
 def split(both: Tensor, num_src: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ Source: reference "networks, losses, training", section 10; Wang et al., "Image 
 from error visibility to structural similarity", 2004.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -124,9 +124,12 @@ def dssim(
     return dissimilarity
 
 
-def dssim_windows(resolution: int) -> tuple[int, ...]:
-    """Windows of the dssim terms at this resolution; they share a weight of ten."""
-    if resolution < 256:
+def dssim_windows(resolution: int, *, both: bool = False) -> tuple[int, ...]:
+    """Windows of the dssim terms at this resolution; they share a weight of ten.
+
+    Small faces have one, unless `both` are asked for.
+    """
+    if resolution < 256 and not both:
         return (int(resolution / 11.6),)
     return int(resolution / 11.6), int(resolution / 23.2)
 
@@ -164,13 +167,20 @@ class Target(NamedTuple):
 
 
 def reconstruction_loss(
-    face: Float[Tensor, "b 3 r r"], mask: Float[Tensor, "b 1 r r"], target: Target
+    face: Float[Tensor, "b 3 r r"],
+    mask: Float[Tensor, "b 1 r r"],
+    target: Target,
+    *,
+    windows: Sequence[int] | None = None,
 ) -> Float[Tensor, " b"]:
-    """Distance of a painted face and mask from their target, per sample."""
+    """Distance of a painted face and mask from their target, per sample.
+
+    `windows` are those of the dssim terms; None takes those of the face's size.
+    """
     wanted, painted = target.face, face
     if target.weight is not None:
         wanted, painted = wanted * target.weight, painted * target.weight
-    windows = dssim_windows(face.shape[-1])
+    windows = windows or dssim_windows(face.shape[-1])
     loss = 10 * (wanted - painted).square().mean(dim=(1, 2, 3))
     for window in windows:
         loss = loss + 10 / len(windows) * dssim(wanted, painted, window=window).mean(dim=1)

@@ -6,7 +6,7 @@ Source: reference "networks, losses, training", sections 2 and 3.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from understudy.models.autoencoder import Decoder, Encoder, Inter
@@ -15,14 +15,17 @@ from understudy.models.face_model import (
     MODELS,
     FaceModel,
     Merged,
+    Painted,
     Reconstruction,
+    SwapModel,
     View,
     join,
+    paint,
     split,
 )
 
 
-class DfModel(FaceModel):
+class DfModel(SwapModel):
     """One code for both sides, a decoder for each: the swap keeps more of the src's likeness."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -55,22 +58,36 @@ class DfModel(FaceModel):
         return Merged(src_dst, torch.sigmoid(self.decoder_dst.mask_logits(code)), src_dst_mask)
 
     def reconstruct(
-        self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]
+        self,
+        src: Float[Tensor, "b 3 r r"],
+        dst: Float[Tensor, "b 3 r r"],
+        *,
+        channels: Bool[Tensor, "b n"] | None = None,
     ) -> Reconstruction:
         """Both sides through the networks, for training."""
         src_code, dst_code = split(self.inter(self.encoder(join(src, dst))), len(src))
-        return Reconstruction(*self.decoder_src(src_code), *self.decoder_dst(dst_code))
+        return Reconstruction(paint(self.decoder_src, src_code), paint(self.decoder_dst, dst_code))
 
     def reconstruct_side(
-        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
-    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
-        """Face and mask of one side alone."""
+        self,
+        faces: Float[Tensor, "b 3 r r"],
+        *,
+        is_src: bool,
+        channels: Bool[Tensor, "b n"] | None = None,
+    ) -> Painted:
+        """Face, mask and code of one side alone."""
         decoder = self.decoder_src if is_src else self.decoder_dst
-        painted: tuple[Tensor, Tensor] = decoder(self.inter(self.encoder(faces)))
+        return paint(decoder, self.inter(self.encoder(faces)))
+
+    def paint_swap(
+        self, dst_code: Float[Tensor, "b c s s"]
+    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
+        """The dst's code through the src's decoder."""
+        painted: tuple[Tensor, Tensor] = self.decoder_src(dst_code)
         return painted
 
 
-class LiaeModel(FaceModel):
+class LiaeModel(SwapModel):
     """One decoder, and codes that mix a shared inter with the dst's own: keeps the dst's light."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -91,7 +108,7 @@ class LiaeModel(FaceModel):
             letters=self.config.letters,
         )
 
-    def frozen(self, *, random_warp: bool) -> frozenset[str]:
+    def frozen(self, *, random_warp: bool, parity: bool = False) -> frozenset[str]:
         """`inter_AB` rests while faces go in unwarped."""
         return frozenset() if random_warp else frozenset({"inter_AB"})
 
@@ -118,22 +135,38 @@ class LiaeModel(FaceModel):
         return Merged(src_dst, torch.sigmoid(dst_logits), src_dst_mask)
 
     def reconstruct(
-        self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]
+        self,
+        src: Float[Tensor, "b 3 r r"],
+        dst: Float[Tensor, "b 3 r r"],
+        *,
+        channels: Bool[Tensor, "b n"] | None = None,
     ) -> Reconstruction:
         """Both sides through the networks, for training."""
         src_code, dst_code, _ = self._codes(src, dst)
         faces, masks = self.decoder(join(src_code, dst_code))
         (src_src, dst_dst), (src_mask, dst_mask) = split(faces, len(src)), split(masks, len(src))
-        return Reconstruction(src_src, src_mask, dst_dst, dst_mask)
+        return Reconstruction(
+            Painted(src_src, src_mask, src_code), Painted(dst_dst, dst_mask, dst_code)
+        )
 
     def reconstruct_side(
-        self, faces: Float[Tensor, "b 3 r r"], *, is_src: bool
-    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
-        """Face and mask of one side alone."""
+        self,
+        faces: Float[Tensor, "b 3 r r"],
+        *,
+        is_src: bool,
+        channels: Bool[Tensor, "b n"] | None = None,
+    ) -> Painted:
+        """Face, mask and code of one side alone."""
         flat = self.encoder(faces)
         ab = self.inter_AB(flat)
         code = _twice(ab) if is_src else torch.cat([self.inter_B(flat), ab], dim=1)
-        painted: tuple[Tensor, Tensor] = self.decoder(code)
+        return paint(self.decoder, code)
+
+    def paint_swap(
+        self, dst_code: Float[Tensor, "b c s s"]
+    ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"]]:
+        """The dst's part of the shared inter, twice."""
+        painted: tuple[Tensor, Tensor] = self.decoder(_twice(dst_code.chunk(2, dim=1)[1]))
         return painted
 
 

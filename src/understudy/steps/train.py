@@ -15,8 +15,9 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     from understudy.training.state import SaveFacts
 
-PresetName = Literal["demo", "quick96", "saehd"]
+PresetName = Literal["demo", "quick96", "saehd", "amp"]
 FIXED = ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+FIXED += ("inter_dims", "morph_factor")
 
 
 class TrainStepOptions(StepOptions, TrainOptions):
@@ -24,7 +25,7 @@ class TrainStepOptions(StepOptions, TrainOptions):
 
     model: str = option("new", "Name of the model.", group="Model", pattern=r"^[^/\\]+$")
     preset: PresetName | None = option(
-        None, "Model and training to begin with: demo, quick96 or saehd.", group="Model"
+        None, "Model and training to begin with: demo, quick96, saehd or amp.", group="Model"
     )
     resolution: int | None = option(
         None,
@@ -40,6 +41,12 @@ class TrainStepOptions(StepOptions, TrainOptions):
     d_dims: int | None = option(None, "Width of the decoder.", group="Model", ge=2, le=256)
     d_mask_dims: int | None = option(
         None, "Width of the mask decoder.", group="Model", ge=2, le=256
+    )
+    inter_dims: int | None = option(
+        None, "Width of the inter codes; AMP only.", group="Model", ge=8, le=2048
+    )
+    morph_factor: float | None = option(
+        None, "Share of a src code that is its own; AMP only.", group="Model", ge=0.1, le=0.5
     )
 
 

@@ -11,12 +11,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from understudy.models.amp import draw_channels
 from understudy.models.config import ModelConfig
 from understudy.training import augment
 from understudy.training.augment import Draws, Ranges
 from understudy.training.bank import Deck, SampleBank, shuffled_deck, uniform_yaw_deck
-from understudy.training.options import TrainOptions
+from understudy.training.options import TrainOptions, in_force
 from understudy.training.step import Batch, SideBatch
+
+_CHANNELS, _COLORS = 2, 3  # places of draws beside those of the two sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class BatchSource:
         self, src: Side, dst: Side, config: ModelConfig, options: TrainOptions, *, attempt: int = 0
     ) -> None:
         self._sides = (src, dst)
-        self._options = options
+        self._options = options = in_force(options, config)
+        self._config = config
         self._resolution = config.resolution
         self._attempt = attempt
         self._ranges = tuple(self._side_ranges(config, is_src=is_src) for is_src in (True, False))
@@ -49,15 +53,29 @@ class BatchSource:
         """The batch of an iteration; the first is 0."""
         number, again = self._fresh_number(iteration)
         src, dst = (self._side_batch(place, number, again=again) for place in (0, 1))
-        return Batch(src, dst)
+        return Batch(src, dst, self._channels(number))
 
     def unwarped(self, src: Int64[np.ndarray, " s"], dst: Int64[np.ndarray, " d"]) -> Batch:
         """The faces at these places of the banks as they are."""
-        sides = (
+        still_src, still_dst = (
             self._make(place, indices, augment.still(len(indices)))
             for place, indices in enumerate((src, dst))
         )
-        return Batch(*sides)
+        return Batch(still_src, still_dst)
+
+    def _channels(self, number: int) -> Tensor | None:
+        """Which channels of each src face's code are its own, for models that mix codes."""
+        config = self._config
+        if config.kind != "AMP":
+            return None
+        generator = _generator(self._options.seed, self._attempt, _CHANNELS, number)
+        channels = draw_channels(
+            self._options.batch_size,
+            num_in=config.inter_dims,
+            share=config.morph_factor,
+            generator=generator,
+        )
+        return channels.to(self._sides[0].bank.device)
 
     def _fresh_number(self, iteration: int) -> tuple[int, bool]:
         """Number of the draw an iteration uses, and whether that draw was used before."""

@@ -7,7 +7,7 @@ Knows no screens: everything is told to the job.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from understudy.models.devices import choose_device
 from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import BatchSource, Side
 from understudy.training.health import Health, Unhealthy
-from understudy.training.options import TrainOptions
+from understudy.training.options import TrainOptions, in_force, without_effect
 from understudy.training.preview import write_preview
 from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import Batch, TrainStep
@@ -104,6 +104,8 @@ class Trainer:
         self._rate = 0.0
         self._told_iteration = self.state.iteration
         self._use_attempt()
+        for name in without_effect(options, folder.config):
+            job.message(f"{name} does nothing for this model and these settings")
 
     def run(self) -> TrainResult:
         """Iterates until an end condition is met."""
@@ -163,9 +165,8 @@ class Trainer:
         share = self._share()
         options = self._options
         if options.lr_fall or options.lr_warmup:
-            rule = self._step.optimizer.rule
             rate = learning_rate(options, iteration=self.state.iteration, share=share)
-            self._step.optimizer.rule = replace(rule, learning_rate=rate)
+            self._step.set_learning_rate(rate)
         unwarped = options.unwarped_end > 0 and share >= 1 - options.unwarped_end
         return (self._late_source if unwarped else self._source).batch(self.state.iteration)
 
@@ -279,6 +280,14 @@ class Trainer:
     def _current(self) -> TrainState:
         self.state.optimizer = self._step.optimizer.state_tensors()
         self.state.optimizer_iteration = self._step.optimizer.iteration
+        adversaries = self._step.adversaries
+        # a discriminator that is off now is kept for when it is wanted again
+        kept = {
+            key: tensor
+            for key, tensor in self.state.adversaries.items()
+            if key.partition("/")[0] not in adversaries.members
+        }
+        self.state.adversaries = {**kept, **adversaries.state_tensors()}
         return self.state
 
     def _begin(self) -> TrainState:
@@ -303,6 +312,7 @@ class Trainer:
             saved = {**optimizer.state_tensors(), **averages}
         optimizer.load_state_tensors(saved)
         optimizer.iteration = self.state.optimizer_iteration
+        self._step.adversaries.load_state_tensors(self.state.adversaries, self._job.message)
 
     def _roll_back(self, reason: str) -> None:
         """Go back to the last save with other random draws.
@@ -340,7 +350,8 @@ class Trainer:
         self._late_source = BatchSource(src, dst, config, still, attempt=attempt)
 
     def _load_side(self, faces: Sequence[FaceSample], name: str) -> Side:
-        config, options = self._folder.config, self._options
+        config = self._folder.config
+        options = in_force(self._options, config)
         bank = build_bank(
             faces,
             resolution=config.resolution,

@@ -2,8 +2,12 @@
 
 from typing import Literal
 
+from pydantic import field_validator
+
+from understudy.models.config import ModelConfig
 from understudy.options import Options, option
 
+ColorTransferName = Literal["none", "rct", "lct", "mkl", "idt", "sot"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 
@@ -48,6 +52,9 @@ class TrainOptions(Options):
         ge=0,
         le=0.3,
     )
+    ct_mode: ColorTransferName = option(
+        "none", "Give each src face the colours of a random dst face.", group="Samples"
+    )
     random_affine: float = option(
         1.0,
         "Strength of random turns, scales and shifts; 1 = the predecessor's.",
@@ -65,6 +72,47 @@ class TrainOptions(Options):
     masked_training: bool = option(True, "Learn the face inside its mask only.", group="Losses")
     eyes_mouth_prio: bool = option(False, "Weigh eyes and mouth more.", group="Losses")
     blur_out_mask: bool = option(False, "Smooth the target outside its mask.", group="Losses")
+    face_style_power: float = option(
+        0.0,
+        "Give the swapped face the colours the dst face has inside its mask; SAEHD only.",
+        group="Losses",
+        ge=0,
+        le=100,
+    )
+    bg_style_power: float = option(
+        0.0,
+        "Let the swap look like the dst outside its mask; SAEHD only.",
+        group="Losses",
+        ge=0,
+        le=100,
+    )
+    true_face_power: float = option(
+        0.0,
+        "Make the codes of src faces look like those of dst faces; SAEHD with df only.",
+        group="Losses",
+        ge=0,
+        le=1,
+    )
+    gan_power: float = option(
+        0.0,
+        "Sharpen faces by a network that tells them from real ones; about 0.1, late in training.",
+        group="Losses",
+        ge=0,
+        le=5,
+    )
+    gan_patch_size: int = option(
+        0,
+        "Pixels that network looks at together, 3 to 640; 0 = an eighth of the resolution.",
+        group="Losses",
+        ge=0,
+        le=640,
+    )
+    gan_dims: int = option(16, "Width of that network.", group="Losses", ge=4, le=512)
+    pretrain: bool = option(
+        False,
+        "Learn faces at large, from other people's: nothing that favours this pair is done.",
+        group="Losses",
+    )
     precision: Precision = option("auto", "Arithmetic of the networks.", group="Machine")
     device: str = option(
         "auto", 'Where to train: "auto", "cpu", "cuda", "cuda:1".', group="Machine"
@@ -93,3 +141,55 @@ class TrainOptions(Options):
     dfl_parity: bool = option(
         False, "Restore the predecessor's behaviour where ours differs on purpose.", group="Machine"
     )
+
+    @field_validator("gan_patch_size")
+    @classmethod
+    def _patch_in_range(cls, value: int) -> int:
+        if 0 < value < 3:
+            raise ValueError("0, or 3 to 640 pixels")
+        return value
+
+
+def in_force(options: TrainOptions, config: ModelConfig) -> TrainOptions:
+    """`options` as they act on such a model: what does not apply to it is off.
+
+    Pretraining turns off what is of use for one pair of faces only.
+    """
+    changes: dict[str, object] = {}
+    if config.kind != "SAEHD":
+        changes |= {"face_style_power": 0.0, "bg_style_power": 0.0, "true_face_power": 0.0}
+    if not config.is_df:
+        changes["true_face_power"] = 0.0
+    if config.kind == "AMP":
+        changes |= {"masked_training": True, "eyes_mouth_prio": True, "adabelief": True}
+    if config.kind == "Quick96":
+        changes |= {"gan_power": 0.0, "eyes_mouth_prio": False, "blur_out_mask": False}
+    if options.pretrain:
+        changes |= _PRETRAINING
+        if not options.dfl_parity:
+            changes["true_face_power"] = 0.0
+    return options.model_copy(update=changes)
+
+
+_PRETRAINING = {
+    "random_warp": False,
+    "random_src_flip": True,
+    "random_dst_flip": True,
+    "random_hsv_power": 0.0,
+    "gan_power": 0.0,
+    "lr_dropout": False,
+    "face_style_power": 0.0,
+    "bg_style_power": 0.0,
+    "uniform_yaw": True,
+    "ct_mode": "none",
+}
+
+
+def without_effect(options: TrainOptions, config: ModelConfig) -> list[str]:
+    """Names of the options that were given a value which does nothing for such a model."""
+    acting = in_force(options, config)
+    return [
+        name
+        for name, field in TrainOptions.model_fields.items()
+        if getattr(options, name) not in (getattr(acting, name), field.default)
+    ]

@@ -75,3 +75,12 @@ PRESETS.register("saehd")(
         TrainOptions(target_iter=200_000, batch_size=4),
     )
 )
+PRESETS.register("amp")(
+    Preset(
+        "The predecessor's AMP: a swap that can be set anywhere between dst and src.",
+        ModelConfig(
+            kind="AMP", resolution=224, face_type=FaceType.WHOLE, archi="df-udt", d_mask_dims=22
+        ),
+        TrainOptions(target_iter=200_000, batch_size=8),
+    )
+)
