@@ -151,3 +151,15 @@ def test_only_one_person_is_taken(workspace: Path, tmp_path: Path) -> None:
     assert len(contents(workspace / "data_src" / "aligned")) == 6
     again = ["extract", "src", *SMALL, "--workspace", str(workspace), "--restart", "--like"]
     assert main([*again, str(workspace / "manifests" / "look_src.json")]) == 2
+
+
+def test_tracks_that_never_look_like_a_face_are_listed(workspace: Path) -> None:
+    path = workspace / "manifests" / "found_dst.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows[1:]:
+        row["faces"][0]["score"] = 0.6
+    for best, listed in ((0.6, 5), (0.9, 0)):  # one sure look at it speaks for all of a track
+        rows[3]["faces"][0]["score"] = best
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        details = extract(workspace, "dst")["details"]
+        assert isinstance(details, dict) and len(details["doubtful_faces"]) == listed

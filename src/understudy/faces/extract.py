@@ -36,10 +36,14 @@ _TURNED_EXTRA = 0.1
 
 @dataclass(frozen=True, slots=True)
 class FoundFace:
-    """A face in pixels of its frame; `box` is left, top, right, bottom, brows to chin."""
+    """A face in pixels of its frame; `box` is left, top, right, bottom, brows to chin.
+
+    `score` 0..1 says how sure two looks at it were.
+    """
 
     box: tuple[int, int, int, int]
     points: Landmarks
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def _confirmed(
     results = []
     for candidates in zip(detections, found, scores, strict=True):
         sure = [
-            FoundFace(_whole_pixels(detection), landmarks.points)
+            FoundFace(_whole_pixels(detection), landmarks.points, score)
             for detection, landmarks, score in zip(*candidates, strict=True)
             if score >= min_score and _agree(detection, landmarks)
         ]

@@ -324,24 +324,28 @@ def _person(options: ExtractOptions, models: "Models") -> "Keep":
 
 def _tell(report: Report, records: _Records, workspace: Workspace, side: Side) -> None:
     """Frames the user may want to look at, in the report and for the page of manual work."""
-    from understudy.steps.extract_work import faults
+    from understudy.steps.extract_work import doubtful, faults
 
     rows = records.done.items
     empty = sorted(name for name, row in rows.items() if not row["files"])
     wrong = faults(records.found)
+    unsure = doubtful(records.done, records.found)
     report.details |= {
         "frames_without_face": len(empty),
         "frames_with_several": sum(len(row["files"]) > 1 for row in rows.values()),
         "misplaced": {fault: len(names) for fault, names in wrong.items()},
         "misplaced_frames": wrong,
+        "doubtful_faces": unsure,
     }
     report.details["summary"] += f" ({len(empty)} without a face)" if empty else ""
+    report.details["summary"] += f" ({len(unsure)} to look at)" if unsure else ""
     tracks = {
         file: track
         for row in rows.values()
         for file, track in zip(row["files"], row.get("tracks", ()), strict=False)
     }
-    workspace.write_manifest(f"look_{side.name}", {"without_face": empty, "misplaced": wrong})
+    look = {"without_face": empty, "misplaced": wrong, "doubtful": unsure}
+    workspace.write_manifest(f"look_{side.name}", look)
     workspace.write_manifest(f"tracks_{side.name}", {"tracks": tracks})
 
 
