@@ -39,7 +39,8 @@ MIN_SCORE = 0.5
 _STEP = 2.4
 _STRIDE = 32
 # What lies between two layers has to stay in a core's cache; a GPU wants the opposite.
-_BATCH_PX = {"cpu": 4 * FullRangeNet.size**2, "cuda": 64 * FullRangeNet.size**2}
+_BATCH_PX = {torch.float32: 4 * FullRangeNet.size**2, torch.bfloat16: 9 * FullRangeNet.size**2}
+_BATCH_PX_GPU = 64 * FullRangeNet.size**2
 _BATCH = 16
 _RIGHT_EYE, _LEFT_EYE = 0, 1
 _FOREHEAD, _ROOM = 0.3, 1.65
@@ -90,6 +91,8 @@ class PyramidDetector:
         for each in (self._net, self._second):
             each.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)
+        on_cpu = _BATCH_PX[_fast_type(device)]
+        self._batch_px = on_cpu if self._device.type == "cpu" else _BATCH_PX_GPU
 
     @classmethod
     def from_weights(cls, device: str = "cpu") -> "PyramidDetector":
@@ -113,7 +116,7 @@ class PyramidDetector:
                 jobs[level.canvas_hw].append((number, level, content))
         found: list[list[Detection]] = [[] for _ in images]
         for canvas_hw, of_size in jobs.items():
-            at_once = max(_BATCH_PX[self._device.type] // (canvas_hw[0] * canvas_hw[1]), 1)
+            at_once = max(self._batch_px // (canvas_hw[0] * canvas_hw[1]), 1)
             for start in range(0, len(of_size), at_once):
                 batch = of_size[start : start + at_once]
                 inputs = np.stack([on_canvas(content, level) for _, level, content in batch])
