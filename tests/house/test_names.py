@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from keyword import iskeyword
 
 import pytest
 
@@ -27,7 +28,8 @@ def test_help_loads_neither_torch_nor_codecs() -> None:
 def test_step_declares_itself(name: str) -> None:
     step = STEPS[name]
     assert step.summary.endswith(".")
-    assert step.function.__name__ == name.split()[-1].replace("-", "_")
+    word = name.split()[-1].replace("-", "_")
+    assert step.function.__name__ == (f"{word}_" if iskeyword(word) else word)
     for option, field in step.options.model_fields.items():
         assert field.description, f"{name} --{option} has no sentence"
         assert field.description.rstrip().endswith("."), f"{name} --{option}: no full sentence"

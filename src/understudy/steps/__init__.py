@@ -11,6 +11,7 @@ nor a codec.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:  # the list of steps is shown without loading what they need
@@ -29,7 +30,9 @@ class Step:
     @property
     def function(self) -> "Callable[[Any, Job], Report]":  # each step has its own options
         """The step itself."""
-        path = self.name.replace("-", "_").split()
+        words = self.name.replace("-", "_").split()
+        # a word of Python's own, as in "model import", gets an underscore in code
+        path = [f"{word}_" if iskeyword(word) else word for word in words]
         module = importlib.import_module(".".join((__name__, *path)))
         function: "Callable[[Any, Job], Report]" = getattr(module, path[-1])
         return function
@@ -43,6 +46,7 @@ class Step:
 
 GROUPS = {
     "faceset": "Look after a faceset: pack, trim, repair, inspect, undo.",
+    "model": "Look after models: list, copy, take over from DeepFaceLab, hand on.",
 }
 
 _ALL = (
@@ -69,6 +73,14 @@ _ALL = (
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
     Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
     Step("train", "Train a model on the two facesets."),
+    Step("model list", "The models of a workspace: iterations, losses, size."),
+    Step("model info", "What one model is and how far it came."),
+    Step("model rename", "Give a model another name."),
+    Step("model copy", "Copy a model, to try something on the copy."),
+    Step("model delete", "Put a model into the trash."),
+    Step("model import", "Take over a model made by DeepFaceLab, or one of another workspace."),
+    Step("model export", "Hand a model on: DeepFaceLab's files, or a .dfm for live players."),
+    Step("model prune", "Free the space of a model's old saves, backups and previews."),
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
     Step("verify", "Whether a file is as it was signed, and by whom."),

@@ -16,7 +16,7 @@ from understudy.types import Failure, Report
 from understudy.workspace import Workspace
 
 # These only look: they need no workspace that can be written.
-ONLY_LOOK = ("info",)
+ONLY_LOOK = ("info", "model list", "model info")
 
 # These check their input before the workspace is made, so that a wrong one leaves nothing behind.
 MAKE_THEIR_WORKSPACE = ("new", "run", "demo")

@@ -25,7 +25,7 @@ def make_backup(model_dir: Path, save_dir: Path) -> Path:
     try:
         copied = files.make_dir(partial / "saves" / save_dir.name)
         for file in save_dir.iterdir():
-            _link_or_copy(file, copied / file.name)
+            link_or_copy(file, copied / file.name)
         for name in ("config.json", "history.jsonl", "current.json", "dfl_options.json"):
             if (model_dir / name).exists():
                 shutil.copy2(model_dir / name, partial / name)
@@ -54,7 +54,8 @@ def _make_room(folder: Path) -> None:
         (folder / f"{number:02d}").rename(folder / f"{number + 1:02d}")
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """The file under another name too, or a copy where the disk can't do that."""
     try:
         target.hardlink_to(source)
     except OSError:

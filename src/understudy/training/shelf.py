@@ -1,0 +1,221 @@
+"""The models of a workspace as things on a shelf: what each is and how far it came.
+
+Folders in, facts out. Works from what saves say of themselves: no tensor is read, torch is not
+loaded and nothing is changed. `shelf_moves` moves them about.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from understudy import files
+from understudy.errors import FileError, FormatError, StateError
+from understudy.models.config import ModelConfig
+from understudy.training.dfl_files import DflModel, find_models, read_data
+from understudy.training.options import TrainOptions
+from understudy.training.save_mark import OPTIONS, SaveMark, read_mark
+
+RECENT = 100
+"""Iterations whose losses are averaged for the list."""
+
+_TAIL_BYTES = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a list says of one model."""
+
+    name: str
+    form: str  # "understudy" or "dfl": a folder of ours, or DFL's files
+    shape: str
+    iteration: int
+    seconds: float
+    losses: tuple[float, float] | None  # mean of src and dst over the last iterations
+    bytes: int
+    saves: int
+    backups: int
+    preview: Path | None
+    trouble: str = ""
+
+    def line(self) -> str:
+        """The model in one line."""
+        parts = [self.shape or "unknown", f"iteration {self.iteration}"]
+        if self.losses is not None:
+            parts.append(f"loss {self.losses[0]:.3f} {self.losses[1]:.3f}")
+        parts.append(in_words(self.bytes))
+        if self.form == "dfl":
+            parts.append("DeepFaceLab's files")
+        if self.trouble:
+            parts.append(self.trouble)
+        return f"{self.name}: {', '.join(parts)}"
+
+    def as_json(self) -> dict[str, object]:
+        """The facts as JSON values."""
+        return asdict(self) | {"preview": str(self.preview) if self.preview else None}
+
+
+def in_words(size: int) -> str:
+    """A size in bytes as people write it."""
+    value, unit = float(size), "B"
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+
+
+def models(model_dir: Path) -> list[ModelFacts]:
+    """Every model in the folder, ours first."""
+    ours = sorted(p.parent for p in model_dir.glob("*/config.json") if p.parent.name[0] != ".")
+    theirs = sorted(find_models(model_dir), key=lambda model: (model.name, model.kind))
+    return [*(facts(path) for path in ours), *(dfl_facts(model) for model in theirs)]
+
+
+def facts(path: Path) -> ModelFacts:
+    """What is known of the model in folder `path`; damage is told, not raised."""
+    trouble, shape, mark = "", "", None
+    try:
+        shape = describe(read_config(path))
+        mark = newest_mark(path)
+        trouble = "" if mark else "never saved"
+    except (FileError, FormatError) as error:
+        trouble = f"damaged: {error.found}"
+    return ModelFacts(
+        name=path.name,
+        form="understudy",
+        shape=shape,
+        iteration=mark.iteration if mark else 0,
+        seconds=mark.seconds if mark else 0.0,
+        losses=_last_losses(path / "history.jsonl", mark.history_bytes) if mark else None,
+        bytes=size_of(path),
+        saves=len(numbered(path / "saves")),
+        backups=len(numbered(path / "backups")),
+        preview=_if_there(path / "previews" / "latest.png"),
+        trouble=trouble,
+    )
+
+
+def dfl_facts(model: DflModel) -> ModelFacts:
+    """What is known of a model in DFL's files."""
+    shape, iteration, losses, trouble = model.kind, 0, None, ""
+    try:
+        data = read_data(model.path("data.dat"))
+        iteration = data.iteration
+        known = [str(data.options[k]) for k in ("archi", "resolution") if k in data.options]
+        shape = " ".join([model.kind, *known]) + (" px" if known else "")
+        recent = data.losses[-RECENT:]
+        if recent:
+            losses = (_mean([src for src, _ in recent]), _mean([dst for _, dst in recent]))
+    except (FileError, FormatError) as error:
+        trouble = f"damaged: {error.found}"
+    previews = model.path("history").glob("*/_last.jpg") if model.path("history").is_dir() else ()
+    return ModelFacts(
+        name=model.name,
+        form="dfl",
+        shape=shape,
+        iteration=iteration,
+        seconds=0.0,
+        losses=losses,
+        bytes=sum(path.stat().st_size for path in model.files),
+        saves=1,
+        backups=len(numbered(model.path("autobackups"))),
+        preview=max(previews, key=lambda path: path.stat().st_mtime, default=None),
+        trouble=trouble,
+    )
+
+
+def describe(config: ModelConfig) -> str:
+    """The shape of a model in a few words."""
+    archi = f" {config.archi}" if config.kind == "SAEHD" else ""
+    return f"{config.kind}{archi} {config.resolution} px {config.face_type.value}"
+
+
+def read_config(path: Path) -> ModelConfig:
+    """Config of the model in folder `path`.
+
+    Raises:
+        FileError: there is none.
+        StateError: it is damaged.
+    """
+    value = files.read_json(path / "config.json", limit=1 << 20)
+    try:
+        return ModelConfig.model_validate(value["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            path / "config.json",
+            expected="the config of a model",
+            found="something else",
+            remedy="Take config.json from one of the model's backups.",
+        ) from error
+
+
+def newest_mark(path: Path) -> SaveMark | None:
+    """What the newest readable save says of itself; None if none was made.
+
+    Raises:
+        StateError: there are saves, and none can be read.
+    """
+    folders = sorted(numbered(path / "saves"), key=lambda folder: int(folder.name), reverse=True)
+    problem: StateError | FileError | None = None
+    for folder in sorted(folders, key=lambda folder: folder.name != current_save(path)):
+        try:
+            return read_mark(folder)
+        except (StateError, FileError) as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
+
+
+def current_save(path: Path) -> str:
+    """Name of the save that holds; "" if that is not known."""
+    try:
+        return str(files.read_json(path / "current.json", limit=1 << 16)["save"])
+    except (FileError, FormatError, KeyError, TypeError):
+        return ""
+
+
+def changed_options(path: Path) -> dict[str, object]:
+    """Training options of the save that holds, where they are not the usual ones."""
+    usual = TrainOptions().model_dump(mode="json")
+    file = path / "saves" / current_save(path) / OPTIONS
+    values = files.read_json(file, limit=1 << 20) if file.exists() else {}
+    return {k: v for k, v in values.items() if usual.get(k) != v}
+
+
+def _last_losses(path: Path, length: int) -> tuple[float, float] | None:
+    """Mean losses of the last iterations, from the end of the history a save belongs to."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, length - _TAIL_BYTES)
+            file.seek(start)
+            lines = file.read(length - start).splitlines()[1 if start else 0 :]
+        rows = [json.loads(line) for line in lines]
+        pairs = [(float(row["src"]), float(row["dst"])) for row in rows if "src" in row][-RECENT:]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the list shows no losses; `train` tells of the damage
+    if not pairs:
+        return None
+    return _mean([src for src, _ in pairs]), _mean([dst for _, dst in pairs])
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def numbered(folder: Path) -> list[Path]:
+    """Folders in `folder` whose name is a number, the lowest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def size_of(path: Path) -> int:
+    """Bytes a file or folder takes; what is shared between its files is counted once."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    stats = {(s.st_dev, s.st_ino): s.st_size for s in (p.lstat() for p in inside if p.is_file())}
+    return sum(stats.values())
