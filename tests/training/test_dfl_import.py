@@ -1,5 +1,6 @@
 """Models of DFL: what its own files hold, what ours hold, and what is refused."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -15,12 +16,15 @@ from model_goldens import arrays, faces
 from strict_pickle import NUMPY_1, equal, read_pickle
 from understudy import safe_pickle
 from understudy.errors import FileError, OptionError, StateError, UnsafeFileError
+from understudy.job import Job
 from understudy.models import build, config_from_dfl
 from understudy.training.dfl_files import find_models, read_arrays, read_data
 from understudy.training.dfl_import import export_dfl, import_dfl
 from understudy.training.history import History
+from understudy.training.loop import train
 from understudy.training.options import TrainOptions
 from understudy.training.state import TrainState, create_model, open_model
+from understudy.types import FaceType
 
 GOLDEN = {"SAEHD": ("model_saehd", "new"), "AMP": ("model_amp", "my amp")}
 SMALL = {"resolution": 64, "ae_dims": 16, "e_dims": 8, "d_dims": 8, "d_mask_dims": 4}
@@ -276,7 +280,7 @@ def test_left_over_discriminators_of_other_settings_are_told_but_one_in_use_is_r
     values = safe_pickle.loads(data.read_bytes(), source=data)
     values["options"]["gan_power"] = 0.1
     data.write_bytes(safe_pickle.dumps(values))
-    with pytest.raises(StateError, match="GAN.npy: convs_0"):
+    with pytest.raises(StateError, match=r"GAN\.npy: convs_0"):
         import_dfl(folder, name, "SAEHD")
 
 
@@ -324,3 +328,69 @@ def test_data_of_another_sort_is_refused(tmp_path: Path) -> None:
         path.write_bytes(safe_pickle.dumps(value))
         with pytest.raises(Exception, match="iterations, options and losses"):
             read_data(path)
+
+
+@pytest.mark.parametrize("kind", GOLDEN)
+def test_training_goes_on_here_and_the_result_goes_back(
+    golden: Golden, tmp_path: Path, make_faces: Callable[..., list[Any]], kind: str
+) -> None:
+    folder, name = golden(kind)
+    state = import_dfl(folder, name, kind)
+    ours = create_model(tmp_path / "ours", state.config)
+    ours.save(state)
+    own = {"device": "cpu", "threads": 1, "precision": "fp32", "held_out": 0.1}
+    options = state.options.model_copy(update=own | {"target_iter": 6, "gan_power": 0.1})
+    src, dst = (make_faces(3, face_type=FaceType.WHOLE, first=f) for f in (0, 50))
+    result = train(ours, src, dst=dst, options=options, job=Job("train", workers=1))
+    assert result.iteration == 6
+    after = open_model(ours.path).load(pytest.fail)
+    assert after.optimizer_iteration == state.optimizer_iteration + 2
+    assert (len(after.history), after.history.src[:4]) == (6, state.history.src)
+    export_dfl(after, tmp_path / "back", "b")
+    again = import_dfl(tmp_path / "back", "b", kind, say=pytest.fail)
+    assert again.adversaries.keys() == after.adversaries.keys() != set()
+    for mine, yours in [
+        (after.model.state_dict(), again.model.state_dict()),
+        (again.optimizer, after.optimizer),  # the averages stay here
+        (again.adversaries, after.adversaries),
+    ]:
+        for key, tensor in mine.items():
+            assert torch.equal(tensor, yours[key]), key
+    assert again.history == History(src=after.history.src, dst=after.history.dst)
+    first = next(iter(state.model.state_dict()))
+    assert not torch.equal(again.model.state_dict()[first], state.model.state_dict()[first])
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "other.txt").write_text("mine")
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.name.endswith("decoder_dst.npy"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(FileError, match="full disk"):
+        export_dfl(made("SAEHD"), tmp_path / "out", "one")
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "other.txt"]
+
+
+def test_files_of_a_mask_model_are_read_too(shared: Path) -> None:
+    folder = shared / "golden" / "files" / "model_xseg_small"
+    found = read_arrays(folder / "XSeg_256.npy")
+    assert found["conv01/conv/weight:0"].shape == (3, 3, 3, 4)
+    assert len(found) == 222
+    data = read_data(folder / "XSeg_data.dat")
+    assert data.iteration == len(data.losses)
+    assert find_models(folder) == []
+
+
+@pytest.mark.parametrize("face_type", ["full_face_no_align", "mark_only"])
+def test_a_face_type_dfl_does_not_know_is_refused(tmp_path: Path, face_type: str) -> None:
+    state = made("SAEHD")
+    config = state.config.model_copy(update={"face_type": FaceType(face_type)})
+    with pytest.raises(OptionError, match=face_type):
+        export_dfl(replace(state, config=config), tmp_path / "out", "one")
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from typing import Any  # DFL's options are of several plain types
 
 import numpy as np
 
+from understudy.errors import OptionError
 from understudy.models.config import ModelConfig
 from understudy.options import parse
 from understudy.training.options import TrainOptions
@@ -107,6 +108,9 @@ def dfl_options(
     """DFL's options for such a model; `known` are those it came with, in DFL's words.
 
     What was not changed since keeps the form in which it came.
+
+    Raises:
+        OptionError: DFL has no models of this face type.
     """
     kind = config.kind
     defaults = _DEFAULTS[kind]
@@ -120,15 +124,23 @@ def dfl_options(
         if key in ("models_opt_on_gpu", "write_preview_history"):
             continue
         values[key] = _theirs(options, key, config)
-    patch = "gan_patch_size"
-    values[patch] = values.get(patch) or _theirs(options, patch, config)
+    patch = "gan_patch_size"  # depends on the resolution, so it has no default
+    if not known or options.gan_patch_size != came.gan_patch_size:
+        values[patch] = _theirs(options, patch, config)
     return {k: _NUMBERS[k](v) if k in _NUMBERS else v for k, v in values.items()}
 
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
     values = {key: getattr(config, key) for key in _SHAPE[config.kind]}
     if "face_type" in values:
-        values["face_type"] = _FACE_TYPES.get(config.face_type, "f")
+        if config.face_type not in _FACE_TYPES:
+            raise OptionError(
+                "face type of the model",
+                expected=f"one DFL knows: {', '.join(kind.value for kind in _FACE_TYPES)}",
+                found=config.face_type.value,
+                remedy="This model can't be handed to DFL.",
+            )
+        values["face_type"] = _FACE_TYPES[config.face_type]
     return values
 
 
