@@ -7,7 +7,7 @@ import cv2
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from understudy.faces.regions import hull_mask
 from understudy.facesets.dfl import read_face
@@ -47,6 +47,7 @@ def test_blurring_lowers_it() -> None:
 @settings(max_examples=20, deadline=None)
 def test_blackness_around_changes_nothing(top: int, left: int, seed: int) -> None:
     """What is left out around the content must not show: all of it, without the cut, is equal."""
+    assume(max(top, left) > 16)  # or the faint corner would touch the content's own edge
     content = (texture(seed, 90, 100) * 255).astype(np.uint8)[..., 1]
     picture = np.zeros((192, 256), np.uint8)
     picture[top : top + 90, left : left + 100] = content
