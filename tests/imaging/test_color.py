@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from understudy.errors import OptionError
 from understudy.imaging.color import COLOR_FITS, COLOR_TRANSFERS
+from understudy.imaging.color.idt import match_along
 from understudy.imaging.color.methods import blacken
+from understudy.imaging.color.sot import transport
 
 NAMES = list(COLOR_TRANSFERS)
 TOLERANCE = 2e-3  # the golden README's, a twentieth of what the eye can tell
@@ -86,7 +88,56 @@ def test_a_picture_transferred_onto_itself_is_itself(name, seed):
     assert np.abs(result - face).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "none"])
+@pytest.mark.parametrize("case", [0, 1, 2])
+def test_idt_with_the_drawn_axes_matches_the_golden(golden, case):
+    face, plate = rgb(golden[f"{case}/src"]), rgb(golden[f"{case}/trg"])
+    rotations = golden[f"{case}/idt_rotations"][:, :, ::-1]  # they turn BGR colours there
+    wanted = rgb(golden[f"{case}/idt"])
+    exact = match_along(face, plate, rotations, parity=True)
+    assert np.abs(exact - wanted).max() < TOLERANCE
+    # ours differs by the few pixels beyond the outermost bins
+    assert np.abs(match_along(face, plate, rotations) - wanted).mean() < 5e-4
+    masks = golden[f"{case}/mask_src"], golden[f"{case}/mask_trg"]
+    rotations = golden[f"{case}/idt_masked_rotations"][:, :, ::-1]
+    masked = match_along(face * masks[0], plate * masks[1], rotations, parity=True)
+    # many pixels are one black; rounding decides which bin all of them are counted in
+    assert np.abs(masked - rgb(golden[f"{case}/idt_masked"])).max() < 1e-2
+
+
+@pytest.mark.parametrize("case", [0, 1, 2])
+def test_sot_with_the_drawn_directions_matches_the_golden(golden, case):
+    face, plate = rgb(golden[f"{case}/src"]), rgb(golden[f"{case}/trg"])
+    drawn = golden[f"{case}/sot_10x5_dirs"].reshape(10, 5, 3)[..., ::-1]
+    made = transport(face, plate, drawn)
+    assert np.abs(made - rgb(golden[f"{case}/sot_10x5"])).max() < TOLERANCE
+    masks = golden[f"{case}/mask_src"], golden[f"{case}/mask_trg"]
+    drawn = golden[f"{case}/sot_10x30_masked_dirs"].reshape(10, 30, 3)[..., ::-1]
+    made = transport(face * masks[0], plate * masks[1], drawn)
+    assert np.abs(made - rgb(golden[f"{case}/sot_10x30_masked"])).max() < TOLERANCE
+    # unsmoothed, pixels of one colour go different ways, in an order sorting leaves open
+    drawn = golden[f"{case}/sot_10x5_noreg_dirs"].reshape(10, 5, 3)[..., ::-1]
+    made = transport(face, plate, drawn, smooth=False)
+    assert np.abs(made - rgb(golden[f"{case}/sot_10x5_noreg"])).mean() < TOLERANCE
+
+
+@pytest.mark.parametrize("case", [0, 2])
+@pytest.mark.parametrize(("name", "key"), [("idt", "idt"), ("sot-m", "sot_10x30")])
+def test_random_transfers_lie_as_near_to_the_mean_as_other_seeds(golden, case, name, key):
+    face, plate = rgb(golden[f"{case}/src"]), rgb(golden[f"{case}/trg"])
+    made = COLOR_TRANSFERS[name](face, plate, None, np.random.default_rng(3))
+    apart = np.abs(made - rgb(golden[f"{case}/{key}_seedmean"]))
+    assert apart.mean() < 1.5 * golden[f"{case}/{key}_seed_abs_dev"].max()
+
+
+def test_pictures_of_other_sizes_give_their_colours():
+    face, plate = picture(3), picture(4, (40, 20))
+    for name in ("idt", "sot"):
+        made = COLOR_TRANSFERS[name](face, plate, None, np.random.default_rng(1))
+        part = (made.mean((0, 1)) - face.mean((0, 1))) / (plate.mean((0, 1)) - face.mean((0, 1)))
+        assert (part > 0.5).all()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "none" and not n.startswith("idt")])
 def test_means_arrive_at_the_plate(name):
     face, plate = picture(11), picture(12)
     result = COLOR_TRANSFERS[name](face, plate, None, np.random.default_rng(0))

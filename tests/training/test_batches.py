@@ -72,6 +72,18 @@ def test_codes_are_mixed_anew_for_amp_only(source, tiny_config) -> None:
     assert torch.equal(two, source(config=config).batch(1).channels)
 
 
+@pytest.mark.parametrize("mode", ["rct", "lct", "mkl", "idt", "sot"])
+def test_src_takes_colours_of_random_dst_faces(source, mode: str) -> None:
+    plain, made = source().batch(2), source(ct_mode=mode).batch(2)
+    assert _same(plain.dst, made.dst)
+    assert torch.equal(plain.src.mask, made.src.mask)
+    moved = made.src.target.mean((2, 3)) - plain.src.target.mean((2, 3))
+    assert (moved.abs().amax(1) > 0.01).all()
+    # input and target of a face are recoloured as one
+    assert (made.src.warped.mean((2, 3)) - made.src.target.mean((2, 3))).abs().max() < 0.06
+    assert _same(source(ct_mode=mode).batch(2).src, made.src)
+
+
 def test_pretraining_favours_no_pair(source) -> None:
     batch = source(pretrain=True, random_hsv_power=0.3).batch(0)
     assert torch.equal(batch.src.warped, batch.src.target)

@@ -16,6 +16,7 @@ from understudy.models.config import ModelConfig
 from understudy.training import augment
 from understudy.training.augment import Draws, Ranges
 from understudy.training.bank import Deck, SampleBank, shuffled_deck, uniform_yaw_deck
+from understudy.training.color_match import COLOR_MATCHES
 from understudy.training.options import TrainOptions, in_force
 from understudy.training.step import Batch, SideBatch
 
@@ -48,6 +49,7 @@ class BatchSource:
         self._attempt = attempt
         self._ranges = tuple(self._side_ranges(config, is_src=is_src) for is_src in (True, False))
         self._decks = tuple(self._deck(side, place) for place, side in enumerate(self._sides))
+        self._colors = shuffled_deck(dst.trained, seed=(options.seed, attempt, _COLORS))
 
     def batch(self, iteration: int) -> Batch:
         """The batch of an iteration; the first is 0."""
@@ -90,12 +92,24 @@ class BatchSource:
         indices = np.array([deck(number * count + k) for k in range(count)], np.int64)
         generator = _generator(self._options.seed, self._attempt, place, number)
         draws = augment.draw(count, self._ranges[place], generator=generator)
-        made = self._make(place, indices, draws)
+        faces = self._sides[place].bank.gather(indices)
+        if place == 0 and self._options.ct_mode != "none":
+            faces = self._recolored(faces, number)
+        made = side_batch(faces, draws, resolution=self._resolution)
         return made._replace(warped=made.target) if again else made
 
     def _make(self, place: int, indices: Int64[np.ndarray, " b"], draws: Draws) -> SideBatch:
         faces = self._sides[place].bank.gather(indices)
         return side_batch(faces, draws, resolution=self._resolution)
+
+    def _recolored(self, faces: Tensor, number: int) -> Tensor:
+        """Src planes in the colours of random dst faces, whole pictures in those of others."""
+        count = len(faces)
+        indices = np.array([self._colors(number * count + k) for k in range(count)], np.int64)
+        others = self._sides[1].bank.gather(indices)[:, :3]
+        generator = _generator(self._options.seed, self._attempt, _COLORS, number)
+        pictures = COLOR_MATCHES[self._options.ct_mode](faces[:, :3], others, generator)
+        return torch.cat([pictures, faces[:, 3:]], dim=1)
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options

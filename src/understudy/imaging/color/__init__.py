@@ -1,8 +1,10 @@
 """Colour transfers, one module per method; importing this package fills the lists."""
 
+from understudy.imaging.color import idt as idt
 from understudy.imaging.color import linear as linear
 from understudy.imaging.color import none as none
 from understudy.imaging.color import rct as rct
+from understudy.imaging.color import sot as sot
 from understudy.imaging.color.methods import COLOR_FITS, COLOR_TRANSFERS, ColorMap, ColorTransfer
 
 __all__ = ["COLOR_FITS", "COLOR_TRANSFERS", "ColorMap", "ColorTransfer"]
