@@ -155,6 +155,14 @@ def test_pruning_spares_the_save_that_holds(model_dir: Path, tiny_config: ModelC
     assert open_model(path / "backups" / "01").load(pytest.fail).iteration == 300
 
 
+def test_what_a_killed_copy_left_is_no_model_and_is_swept(model_dir: Path) -> None:
+    left = shelf_moves.new_partial(model_dir / "two")
+    shutil.copytree(model_dir / "one", left)
+    assert [facts.name for facts in shelf.models(model_dir)] == ["one"]
+    shelf_moves.sweep(model_dir)
+    assert [p.name for p in model_dir.iterdir()] == ["one"]
+
+
 def test_sizes_in_words() -> None:
     sizes = {0: "0 B", 999: "999 B", 1500: "1.5 KB", 23_400_000: "23 MB", 10**13: "10000 GB"}
     assert {size: shelf.in_words(size) for size in sizes} == sizes

@@ -144,8 +144,9 @@ def write_model(
                 remedy="Export under another name or into another folder.",
             )
     folder = model.folder
-    files.make_dir(folder.parent)
-    partial = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(4)}{files.TEMPORARY_SUFFIX}"
+    # beside a folder that is to appear; inside one that is there, which may be a disk of its own
+    place = folder if folder.exists() else files.make_dir(folder.parent)
+    partial = place / f".{folder.name[:40]}.{secrets.token_hex(4)}{files.TEMPORARY_SUFFIX}"
     placed: list[Path] = []
     try:
         partial.mkdir()

@@ -66,9 +66,17 @@ def in_words(size: int) -> str:
 
 def models(model_dir: Path) -> list[ModelFacts]:
     """Every model in the folder, ours first."""
-    ours = sorted(p.parent for p in model_dir.glob("*/config.json") if p.parent.name[0] != ".")
     theirs = sorted(find_models(model_dir), key=lambda model: (model.name, model.kind))
-    return [*(facts(path) for path in ours), *(dfl_facts(model) for model in theirs)]
+    return [
+        *(facts(path) for path in our_models(model_dir)),
+        *(dfl_facts(model) for model in theirs),
+    ]
+
+
+def our_models(model_dir: Path) -> list[Path]:
+    """Folders of the models that are ours; those being made are hidden."""
+    found = (path.parent for path in model_dir.glob("*/config.json"))
+    return sorted(path for path in found if path.name[0] != ".")
 
 
 def facts(path: Path) -> ModelFacts:
@@ -108,7 +116,6 @@ def dfl_facts(model: DflModel) -> ModelFacts:
             losses = (_mean([src for src, _ in recent]), _mean([dst for _, dst in recent]))
     except (FileError, FormatError) as error:
         trouble = f"damaged: {error.found}"
-    previews = model.path("history").glob("*/_last.jpg") if model.path("history").is_dir() else ()
     return ModelFacts(
         name=model.name,
         form="dfl",
@@ -119,9 +126,15 @@ def dfl_facts(model: DflModel) -> ModelFacts:
         bytes=sum(path.stat().st_size for path in model.files),
         saves=1,
         backups=len(numbered(model.path("autobackups"))),
-        preview=max(previews, key=lambda path: path.stat().st_mtime, default=None),
+        preview=dfl_preview(model),
         trouble=trouble,
     )
+
+
+def dfl_preview(model: DflModel) -> Path | None:
+    """The last preview picture DFL kept of a model; None if it kept none."""
+    previews = model.path("history").glob("*/_last.jpg")
+    return max(previews, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def describe(config: ModelConfig) -> str:

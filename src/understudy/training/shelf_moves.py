@@ -13,7 +13,7 @@ from understudy import files
 from understudy.errors import FileError, OptionError, from_os_error
 from understudy.training.backups import link_or_copy, remove
 from understudy.training.dfl_files import find_models
-from understudy.training.shelf import current_save, numbered
+from understudy.training.shelf import current_save, numbered, our_models
 
 TRASH = "model_trash"
 _LEFTOVERS = f".*{files.TEMPORARY_SUFFIX}*"
@@ -29,7 +29,7 @@ def model_path(model_dir: Path, name: str) -> Path:
     if name and path.parent == model_dir and (path / "config.json").exists():
         return path
     theirs = [model for model in find_models(model_dir) if model.name == name]
-    known = ", ".join(p.parent.name for p in sorted(model_dir.glob("*/config.json"))) or "none"
+    known = ", ".join(path.name for path in our_models(model_dir)) or "none"
     raise FileError(
         path,
         expected=f"one of the models here ({known})",
@@ -128,6 +128,12 @@ def copy(source: Path, target: Path, *, progress: Callable[[int, int], None]) ->
 def _belongs(path: Path) -> bool:
     """Whether something in a model's folder is part of it."""
     return path.parts[0] != "backups" and files.TEMPORARY_SUFFIX not in str(path)
+
+
+def sweep(model_dir: Path) -> None:
+    """Removes what killed copies and imports left; only for whoever holds the workspace."""
+    for left in model_dir.glob(_LEFTOVERS):
+        remove(left)
 
 
 def new_partial(target: Path) -> Path:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -87,6 +88,19 @@ def test_a_model_is_copied_renamed_deleted_and_had_back(dfl: Path, told: Told) -
     assert not (dfl / "model" / "tried").exists()
     assert run("import", dfl / "model_trash" / "tried", at=dfl) == 0
     assert open_model(dfl / "model" / "tried").load(pytest.fail).iteration == 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_last_preview_comes_along(dfl: Path, whole: bool) -> None:
+    preview = dfl / "model" / "new_SAEHD_history" / "SAEHD" / "_last.jpg"
+    preview.parent.mkdir(parents=True)
+    _, encoded = cv2.imencode(".jpg", np.full((40, 60, 3), 90, np.uint8))
+    preview.write_bytes(encoded.tobytes() if whole else b"no picture")
+    assert run("import", "--name", "new", at=dfl) == 0
+    ours = dfl / "model" / "new" / "previews" / "latest.png"
+    assert ours.exists() == whole
+    assert bool(report(dfl, "import")["told"]) != whole
+    assert not whole or cv2.imread(str(ours)).shape == (40, 60, 3)
 
 
 def test_pruning_lists_first(dfl: Path) -> None:

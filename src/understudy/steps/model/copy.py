@@ -23,6 +23,7 @@ def copy(options: CopyOptions, job: Job) -> Report:
     from understudy.training import shelf_moves
 
     model_dir = Workspace.open(options.workspace).model_dir
+    shelf_moves.sweep(model_dir)
     source = shelf_moves.model_path(model_dir, options.model)
     target = shelf_moves.free_path(model_dir, options.to)
 

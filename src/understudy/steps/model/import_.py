@@ -1,5 +1,6 @@
 """Take over a model made by DeepFaceLab, or one of another workspace."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -41,6 +42,7 @@ def import_(options: ImportOptions, job: Job) -> Report:
     from understudy.training import shelf, shelf_moves
 
     model_dir = make_dir(Workspace.open(options.workspace).model_dir)
+    shelf_moves.sweep(model_dir)
     folder = options.folder or model_dir
     if (folder / "config.json").exists():
         target = shelf_moves.free_path(model_dir, options.to or folder.name)
@@ -97,9 +99,28 @@ def _convert(source: "DflModel", target: Path, job: Job) -> list[str]:
         made = create_model(partial, state.config)
         files.write_json(partial / DFL_OPTIONS, dict(state.dfl_options))
         made.save(state)
+        _keep_preview(source, made.previews_dir, say)
         shelf_moves.place_folder(partial, target)
     except OSError as error:
         raise from_os_error(error, target, doing="write") from error
     finally:
         remove(partial)
     return told
+
+
+def _keep_preview(source: "DflModel", folder: Path, say: Callable[[str], None]) -> None:
+    """Takes the last preview picture along, if one can be read."""
+    from understudy.errors import FormatError
+    from understudy.files import make_dir
+    from understudy.media.images import read_pixels, write_image
+    from understudy.training.shelf import dfl_preview
+
+    path = dfl_preview(source)
+    if path is None:
+        return
+    try:
+        pixels = read_pixels(path)
+    except FormatError as error:
+        say(f"no preview taken along: {error}")
+        return
+    write_image(make_dir(folder) / "latest.png", pixels)
