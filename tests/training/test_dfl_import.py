@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -282,6 +283,21 @@ def test_left_over_discriminators_of_other_settings_are_told_but_one_in_use_is_r
     data.write_bytes(safe_pickle.dumps(values))
     with pytest.raises(StateError, match=r"GAN\.npy: convs_0"):
         import_dfl(folder, name, "SAEHD")
+
+
+def test_options_that_ask_for_a_giant_take_no_memory(golden: Golden) -> None:
+    folder, name = golden("SAEHD")
+    data = folder / "new_SAEHD_data.dat"
+    values = safe_pickle.loads(data.read_bytes(), source=data)
+    values["options"] |= {"resolution": 640, "ae_dims": 1024, "e_dims": 256, "d_dims": 256}
+    data.write_bytes(safe_pickle.dumps(values))
+    told: list[str] = []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(StateError, match="downs_0"):
+        import_dfl(folder, name, "SAEHD", say=told.append)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200 << 10  # kilobytes; its first dense layer alone would take 13 GB
+    assert any("dense1/weight:0" in line for line in told)
 
 
 def test_code_in_a_file_is_not_run(golden: Golden) -> None:

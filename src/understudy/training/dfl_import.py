@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from understudy import safe_pickle
 from understudy.errors import FileError, OptionError, StateError
-from understudy.models import build, config_from_dfl
+from understudy.models import amp, config_from_dfl, quick96, saehd  # noqa: F401  (for MODELS)
 from understudy.models.config import ModelConfig
 from understudy.models.dfl_weights import from_dfl, misfits, to_dfl
 from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminator
-from understudy.models.face_model import FaceModel
+from understudy.models.face_model import MODELS, FaceModel
 from understudy.training import dfl_summary
 from understudy.training.dfl_files import (
     KINDS,
@@ -68,12 +68,12 @@ def import_dfl(folder: Path, name: str, kind: str, *, say: Say | None = None) ->
         )
     data = read_data(source.path("data.dat"))
     config = config_from_dfl(kind, data.options)
-    model = build(config)
+    model = _blank(config)
     weights = _read_networks(source, model, tell)
     optimizer, counter = _read_main_optimizer(source, model, tell)
     options = train_options(kind, data.options)
     for net, module in model.networks().items():
-        module.load_state_dict(weights[net])
+        module.load_state_dict(weights[net], assign=True)
     return TrainState(
         config=config,
         model=model,
@@ -142,6 +142,12 @@ def _check_kind(kind: str) -> None:
         )
 
 
+def _blank(config: ModelConfig) -> FaceModel:
+    """A model without memory for its weights: options from a stranger may ask for any size."""
+    with torch.device("meta"):
+        return MODELS[config.kind](config)
+
+
 def _nobody(_: str) -> None:
     """Hears what nobody asked for."""
 
@@ -203,7 +209,7 @@ def _read_optimizer(
         for net, module in networks.items():
             key = _SLOTS[slot].format(net=net)
             if net in resting and not to_dfl_keys(module, key) & arrays.keys():
-                own = {name: torch.zeros_like(p) for name, p in module.named_parameters()}
+                own = {name: torch.zeros(p.shape) for name, p in module.named_parameters()}
             else:
                 found = misfits(module, arrays, key=key)
                 wrong += [f"{path.name}: {one}" for one in found]
@@ -288,7 +294,12 @@ class _Judge(NamedTuple):
 
 
 def _judges(config: ModelConfig, options: TrainOptions) -> list[_Judge]:
-    """The discriminators a model of this config may have."""
+    """The discriminators a model of this config may have; the modules hold no numbers."""
+    with torch.device("meta"):
+        return _make_judges(config, options)
+
+
+def _make_judges(config: ModelConfig, options: TrainOptions) -> list[_Judge]:
     judges = []
     if config.kind != "Quick96":
         patch = options.gan_patch_size or config.resolution // 8
