@@ -30,6 +30,8 @@ def test_blur_equals_golden(shared: Path, resolution: int) -> None:
     for key in keys:
         found = gaussian_blur(mask, float(key.rpartition("_r")[2]))
         np.testing.assert_allclose(arrays(found), golden[key], atol=1e-5, err_msg=key)
+    colored = gaussian_blur(faces(golden[f"a{resolution}_u8"])[:1], 2.0)
+    np.testing.assert_allclose(arrays(colored), golden[f"gblur3_{resolution}_r2"], atol=1e-5)
 
 
 def test_gradient_of_dssim_is_that_of_its_formula() -> None:
