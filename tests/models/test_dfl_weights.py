@@ -99,3 +99,9 @@ def test_config_takes_numpy_scalars_and_ignores_what_fixes_no_weights() -> None:
 def test_a_config_out_of_range_is_refused(kind: str, options: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         config_from_dfl(kind, options)
+
+
+@pytest.mark.parametrize(("resolution", "told"), [(640, False), (768, True)])
+def test_a_large_face_is_allowed_with_a_notice(resolution: int, told: bool) -> None:
+    config = config_from_dfl("SAEHD", {"archi": "df-ud", "resolution": resolution})
+    assert (config.notice is not None) is told

@@ -41,3 +41,14 @@ def test_a_wrong_face_is_an_error_for_its_caller_only(predictor: FacePredictor) 
     with pytest.raises(ValueError, match="64"):
         predictor(np.zeros((60, 60, 3), np.float32))
     assert predictor(faces(1)[0]).face.shape == (64, 64, 3)
+
+
+def test_amp_goes_as_far_as_it_is_told() -> None:
+    config = ModelConfig(
+        kind="AMP", resolution=64, ae_dims=8, inter_dims=12, e_dims=4, d_dims=4, d_mask_dims=2
+    )
+    model, face = build(config, seed=1), faces(1)[0]
+    none, half, whole = (FacePredictor(model, morph=m)(face).face for m in (0.0, 0.5, 1.0))
+    assert 0 < np.abs(half - whole).max() < np.abs(none - whole).max() * 2
+    again = FacePredictor(model)(face).face
+    assert np.array_equal(again, whole)

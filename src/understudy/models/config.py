@@ -12,6 +12,7 @@ from understudy.types import FaceType
 
 Kind = Literal["SAEHD", "AMP", "Quick96", "XSeg"]
 
+USUAL_RESOLUTION = 640
 _ARCHI = re.compile(r"^(df|liae)(-[udtc]{1,4})?$")
 
 
@@ -20,7 +21,7 @@ class ModelConfig(Options):
 
     kind: Kind = option("SAEHD", "Family of networks.", group="Model")
     resolution: int = option(
-        128, "Side of the face the networks see and make, in pixels.", group="Model", ge=32, le=640
+        128, "Side of the face the networks see and make, in pixels.", group="Model", ge=32, le=2048
     )
     face_type: FaceType = option(
         FaceType.FULL, "How much of the head a face covers.", group="Model"
@@ -54,6 +55,16 @@ class ModelConfig(Options):
         if self.kind != "XSeg" and self.resolution % step:
             raise ValueError(f"a resolution that is a multiple of {step} for this architecture")
         return self
+
+    @property
+    def notice(self) -> str | None:
+        """What the user of so large a model should know; None for one of the usual sizes."""
+        if self.resolution <= USUAL_RESOLUTION:
+            return None
+        return (
+            f"{self.resolution} pixels are beyond the {USUAL_RESOLUTION} that others' tools open;"
+            " memory and time grow with the square"
+        )
 
     @property
     def letters(self) -> frozenset[str]:

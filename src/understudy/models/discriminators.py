@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from understudy.models.blocks import Conv2d
 
-PATCH_MIN, PATCH_MAX = 3, 640
 _LAYERS_MAX = 9
 _WIDTH_MAX = 512
 

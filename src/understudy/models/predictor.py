@@ -12,16 +12,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
+from understudy.models.amp import AmpModel
 from understudy.models.face_model import FaceModel
 from understudy.types import FaceType, Image, Prediction
 
 
 class FacePredictor:
-    """Calls `model.merge` for pictures of `resolution` pixels, RGB 0..1."""
+    """Calls `model.merge` for pictures of `resolution` pixels, RGB 0..1.
+
+    `morph` says how far AMP's swap goes, from the dst (0) to the src (1); other models have none.
+    """
 
     def __init__(
-        self, model: FaceModel, *, device: torch.device | str = "cpu", largest_batch: int = 16
+        self,
+        model: FaceModel,
+        *,
+        device: torch.device | str = "cpu",
+        largest_batch: int = 16,
+        morph: float = 1.0,
     ) -> None:
+        self._morph = morph
         self.resolution: int = model.config.resolution
         self.face_type: FaceType = model.config.face_type
         self._model = model.to(device).eval()
@@ -69,7 +79,12 @@ class FacePredictor:
     def predict(self, faces: Sequence[Image]) -> list[Prediction]:
         """What the model makes of each face, in one run."""
         stacked = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).to(self._device)
-        merged = self._model.merge(stacked)
+        model = self._model
+        merged = (
+            model.merge(stacked, morph=self._morph)
+            if isinstance(model, AmpModel)
+            else model.merge(stacked)
+        )
         face = merged.src_dst.float().permute(0, 2, 3, 1).cpu().numpy()
         mask = merged.src_dst_mask.float()[:, 0].cpu().numpy()
         dst_mask = merged.dst_mask.float()[:, 0].cpu().numpy()

@@ -31,6 +31,13 @@ class MergeOptions(StepOptions, MergeSettings):
 
     model: str = option("new", "Name of the model.", group="Model")
     device: str = option("auto", "Where to run the model: auto, cpu, cuda.", group="Machine")
+    morph: float = option(
+        1.0,
+        "How far an AMP model goes from the dst face (0) to the src face (1).",
+        group="Model",
+        ge=0,
+        le=1,
+    )
     averaged: bool = option(True, "Use the averaged weights where there are any.", group="Model")
 
 
@@ -201,4 +208,7 @@ def load_predictor(
         "averaged": options.averaged,
         "sha256": loaded.sha256,
     }
-    return FacePredictor(loaded.model, device=choose_device(options.device)), facts
+    if loaded.model.config.kind == "AMP":
+        facts["morph"] = options.morph
+    device = choose_device(options.device)
+    return FacePredictor(loaded.model, device=device, morph=options.morph), facts

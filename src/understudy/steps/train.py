@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from understudy.training.state import SaveFacts
 
 PresetName = Literal["demo", "quick96", "saehd", "amp"]
-FIXED = ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
-FIXED += ("inter_dims", "morph_factor")
+FIXED = (
+    *("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims"),
+    *("inter_dims", "morph_factor"),
+)
 
 
 class TrainStepOptions(StepOptions, TrainOptions):
@@ -32,7 +34,7 @@ class TrainStepOptions(StepOptions, TrainOptions):
         "Side of the face in pixels; fixed once the model is made.",
         group="Model",
         ge=32,
-        le=640,
+        le=2048,
     )
     face_type: FaceType | None = option(None, "How much of the head it covers.", group="Model")
     archi: str | None = option(None, "Architecture: df or liae with letters.", group="Model")
@@ -72,6 +74,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     config = config_for(options, base, folder.config if folder is not None else None)
     if folder is not None and options.preset and config != config_for(options, base, None):
         job.message(f"model {options.model} stays as it was made; --preset is for a new one")
+    if folder is None and config.notice:
+        job.message(config.notice)
     folder = create_model(path, config)
     training = options_for(options, base, newest.options if newest else None)
     if newest is not None and _is_over(training, newest):
