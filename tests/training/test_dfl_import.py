@@ -2,7 +2,6 @@
 
 import errno
 import json
-import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -286,6 +285,7 @@ def test_left_over_discriminators_of_other_settings_are_told_but_one_in_use_is_r
 
 
 def test_options_that_ask_for_a_giant_take_no_memory(golden: Golden) -> None:
+    resource = pytest.importorskip("resource")
     folder, name = golden("SAEHD")
     data = folder / "new_SAEHD_data.dat"
     values = safe_pickle.loads(data.read_bytes(), source=data)
@@ -410,3 +410,19 @@ def test_a_face_type_dfl_does_not_know_is_refused(tmp_path: Path, face_type: str
     with pytest.raises(OptionError, match=face_type):
         export_dfl(replace(state, config=config), tmp_path / "out", "one")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("count", "start"), [(2, 2), (7, 0), (0, 4)])
+def test_losses_of_other_iterations_are_told_and_the_last_ones_kept(
+    golden: Golden, count: int, start: int
+) -> None:
+    folder, name = golden("SAEHD")
+    data = folder / "new_SAEHD_data.dat"
+    values = safe_pickle.loads(data.read_bytes(), source=data)
+    values["loss_history"] = [[float(i), 0.5] for i in range(count)]
+    data.write_bytes(safe_pickle.dumps(values))
+    told: list[str] = []
+    history = import_dfl(folder, name, "SAEHD", say=told.append).history
+    assert told == [f"losses of {count} iterations for 4 that were made"]
+    assert (history.start, len(history)) == (start, min(count, 4))
+    assert list(history.src) == [float(i) for i in range(count)][-4:]

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from understudy.cli.main import main
+from understudy.models.export import compare
 from understudy.training.state import import_dfl, open_model
 from understudy.workspace import Workspace
 
@@ -77,6 +78,32 @@ def test_a_dfm_says_who_made_it(dfl: Path, name: str, kind: str, told: Told) -> 
     again = ["model", "export", "own", "--format", "dfm", "--workspace", dfl]
     assert "free name" in told(*again)
     assert main([*(str(t) for t in again), "--replace"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "dfm_gets_average", "dfl_gets_average"),
+    [("auto", True, False), ("averaged", True, True), ("trained", False, False)],
+)
+def test_which_weights_are_handed_on(
+    dfl: Path, asked: str, dfm_gets_average: bool, dfl_gets_average: bool
+) -> None:
+    assert run("import", "--name", "new", "--to", "own", at=dfl) == 0
+    folder = open_model(dfl / "model" / "own")
+    state = folder.load(pytest.fail)
+    trained = {name: p.detach().clone() for name, p in state.model.named_parameters()}
+    averages = {f"average/{name}": 0.5 * p for name, p in trained.items()}
+    state.optimizer = {**state.optimizer, **averages}
+    folder.save(state)
+    at = ["export", "own", "--weights", asked, "--out"]
+    assert run(*at, dfl / "own.dfm", "--format", "dfm", at=dfl) == 0
+    assert run(*at, dfl / "there", at=dfl) == 0
+    again = import_dfl(dfl / "there", "own", "SAEHD")
+    for name, parameter in again.model.named_parameters():
+        factor = 0.5 if dfl_gets_average else 1.0
+        assert parameter.equal(factor * trained[name])
+    if dfm_gets_average:
+        state.model.load_state_dict(state.averaged)
+    assert compare(state.model, dfl / "own.dfm") < 1e-5
 
 
 def test_a_model_is_copied_renamed_deleted_and_had_back(dfl: Path, told: Told) -> None:
