@@ -62,7 +62,7 @@ def _models(workspace: Workspace) -> dict[str, str]:
     models: dict[str, str] = {}
     if not workspace.model_dir.is_dir():
         return models
-    for config in sorted(workspace.model_dir.glob("*/config.json")):
+    for config in sorted(workspace.model_dir.glob("[!.]*/config.json")):
         shape = read_json(config).get("config", {})
         saves = sorted(config.parent.glob("saves/[0-9]*/save.json"))
         done = read_json(saves[-1]).get("iteration", 0) if saves else 0
