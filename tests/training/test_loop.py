@@ -93,6 +93,23 @@ def test_a_discriminator_rests_while_off_and_begins_anew_when_changed(run, recor
     assert int(folder.load(pytest.fail).adversaries["GAN/iteration"]) == 1
 
 
+def test_after_pretraining_the_inter_begins_anew_and_a_backup_is_kept(run, recorder) -> None:
+    _, folder = run(target_iter=3, pretrain=True)
+    before, _ = _tensors(folder)
+    result, folder = run(target_iter=4)
+    after, _ = _tensors(folder)
+    assert result.iteration == 4
+    for name, tensor in before.items():
+        if name.endswith("weight") and name.startswith(("inter", "encoder", "decoder")):
+            moved = float((after[name] - tensor).abs().max())
+            assert (moved > 0.01) is name.startswith("inter"), name
+    assert [text for text in recorder.texts() if "inter begin anew" in text]
+    kept, _ = _tensors(open_model(folder.backups_dir / "01"))
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in before.items())
+    run(target_iter=5)
+    assert len([text for text in recorder.texts() if "begin anew" in text]) == 1
+
+
 def test_what_does_nothing_is_told(run, recorder) -> None:
     run(target_iter=1, pretrain=True, gan_power=0.1)
     assert [text for text in recorder.texts() if "gan_power does nothing" in text]

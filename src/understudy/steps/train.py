@@ -1,5 +1,6 @@
 """Train a model on the two facesets."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.errors import OptionError
@@ -28,6 +29,11 @@ class TrainStepOptions(StepOptions, TrainOptions):
     model: str = option("new", "Name of the model.", group="Model", pattern=r"^[^/\\]+$")
     preset: PresetName | None = option(
         None, "Model and training to begin with: demo, quick96, saehd or amp.", group="Model"
+    )
+    pretrain_faces: Path | None = option(
+        None,
+        "Faceset of many people, folder or pak, to learn from instead while --pretrain is on.",
+        group="Losses",
     )
     resolution: int | None = option(
         None,
@@ -65,7 +71,6 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     from understudy.training.state import create_model, open_model
 
     workspace = Workspace.open(options.workspace)
-    src, dst = (Faceset.open(side.aligned_dir) for side in (workspace.src, workspace.dst))
     path = workspace.model_dir / options.model
     exists = (path / "config.json").exists()
     folder = open_model(path) if exists else None
@@ -74,10 +79,11 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     config = config_for(options, base, folder.config if folder is not None else None)
     if folder is not None and options.preset and config != config_for(options, base, None):
         job.message(f"model {options.model} stays as it was made; --preset is for a new one")
+    training = options_for(options, base, newest.options if newest else None)
+    src, dst = (Faceset.open(where) for where in _face_dirs(workspace, options, training))
     if folder is None and config.notice:
         job.message(config.notice)
     folder = create_model(path, config)
-    training = options_for(options, base, newest.options if newest else None)
     if newest is not None and _is_over(training, newest):
         return Report(
             "train",
@@ -105,6 +111,26 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         "config": config.model_dump(mode="json"),
     }
     return report
+
+
+def _face_dirs(
+    workspace: Workspace, options: TrainStepOptions, training: TrainOptions
+) -> tuple[Path, Path]:
+    """Where the faces of both sides lie; of pretraining, twice the same.
+
+    Raises:
+        OptionError: pretraining was asked for without faces to learn from.
+    """
+    if not training.pretrain:
+        return workspace.src.aligned_dir, workspace.dst.aligned_dir
+    if options.pretrain_faces is None:
+        raise OptionError(
+            "--pretrain-faces",
+            expected="a faceset of many people to pretrain from",
+            found="none",
+            remedy="Give a folder or pak, or turn --no-pretrain.",
+        )
+    return options.pretrain_faces, options.pretrain_faces
 
 
 def _is_over(training: TrainOptions, newest: "SaveFacts") -> bool:

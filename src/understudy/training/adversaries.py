@@ -175,6 +175,11 @@ class Adversaries:
             for key, tensor in member.state_tensors().items()
         }
 
+    def added_to(self, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state in place of the same members' in `saved`; those off now are kept for later."""
+        others = {k: v for k, v in saved.items() if k.partition("/")[0] not in self.members}
+        return others | self.state_tensors()
+
     def load_state_tensors(self, tensors: Mapping[str, Tensor], say: Say) -> None:
         """Takes over what was saved; `say` hears of a discriminator that begins anew."""
         for name, member in self.members.items():

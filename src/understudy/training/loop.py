@@ -21,6 +21,7 @@ from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import BatchSource, Side
 from understudy.training.health import Health, Unhealthy
 from understudy.training.options import TrainOptions, in_force, without_effect
+from understudy.training.pretraining import end_pretraining
 from understudy.training.preview import write_preview
 from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import Batch, TrainStep
@@ -280,24 +281,24 @@ class Trainer:
     def _current(self) -> TrainState:
         self.state.optimizer = self._step.optimizer.state_tensors()
         self.state.optimizer_iteration = self._step.optimizer.iteration
-        adversaries = self._step.adversaries
-        # a discriminator that is off now is kept for when it is wanted again
-        kept = {
-            key: tensor
-            for key, tensor in self.state.adversaries.items()
-            if key.partition("/")[0] not in adversaries.members
-        }
-        self.state.adversaries = {**kept, **adversaries.state_tensors()}
+        self.state.adversaries = self._step.adversaries.added_to(self.state.adversaries)
         return self.state
 
     def _begin(self) -> TrainState:
         """The last save, or a new model where none was ever made."""
         if self._folder.has_save:
             state = self._folder.load(self._job.message)
+            if state.options.pretrain and not self._options.pretrain:
+                self._end_pretraining(state)
             state.options = self._options
             return state
         config = self._folder.config
         return TrainState(config, build(config, seed=self._options.seed), self._options)
+
+    def _end_pretraining(self, state: TrainState) -> None:
+        kept, options = self._folder.backup(), self._options
+        anew = ", ".join(end_pretraining(state, seed=options.seed, parity=options.dfl_parity))
+        self._job.message(f"pretraining is over: {anew} begin anew; the model as it was: {kept}")
 
     def _take_over_optimizer(self) -> None:
         """The optimizer goes on with what was saved; one of another kind begins anew."""
