@@ -13,7 +13,7 @@ from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.training.augment import Draws
 from understudy.training.bank import build_bank, face_planes
-from understudy.training.batches import BatchSource, Side, side_batch
+from understudy.training.batches import BatchSource, Share, Side, side_batch
 from understudy.training.color_match import COLOR_MATCHES
 from understudy.training.options import TrainOptions
 from understudy.types import FaceType
@@ -51,6 +51,36 @@ def test_an_iteration_fixes_its_batch(source) -> None:
         assert _same(fresh.batch(4)[side], batches[4][side])
         assert not _same(batches[3][side], batches[4][side])
     assert not _same(source(attempt=1, random_hsv_power=0.1).batch(4).src, batches[4].src)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"uniform_yaw": True, "random_hsv_power": 0.2, "batch_size": 4},
+        {"ct_mode": "sot", "repeat_unwarped": 2, "batch_size": 2},
+    ],
+)
+def test_parts_made_apart_are_the_batch_made_at_once(make_faces, tiny_config, options) -> None:
+    values = TrainOptions(**options)
+
+    def side(first: int, places: range) -> Side:
+        faces = [make_faces(1, first=first + k)[0] for k in places]
+        rest = {"resolution": 32, "face_type": FaceType.FULL, "device": torch.device("cpu")}
+        bank = build_bank(faces, job=Job("t"), **rest)
+        return Side(bank, np.arange(len(faces)), np.empty(0, np.int64))
+
+    def source(share: Share, places: range) -> BatchSource:
+        sides = side(0, places), side(50, places)
+        return BatchSource(*sides, tiny_config, values, share=share)
+
+    whole = source(Share(None, 2), range(9))
+    parts = [source(Share(rank, 2), range(rank, 9, 2)) for rank in (0, 1)]
+    for iteration in range(7):
+        wanted, made = whole.batch(iteration), [part.batch(iteration) for part in parts]
+        for place in (0, 1):
+            for field in ("warped", "target", "mask"):
+                joined = torch.cat([getattr(batch[place], field) for batch in made])
+                torch.testing.assert_close(joined, getattr(wanted[place], field), atol=1e-6, rtol=0)
 
 
 def test_batches_have_the_shape_of_the_model(source) -> None:
@@ -140,7 +170,7 @@ def test_samples_equal_those_of_dfl(shared: Path) -> None:
         face = read_face(shared / "golden/files" / case["file"])
         face_type = FaceType(types[case["target_face_type"]])
         size = case["resolution"]
-        planes, _ = face_planes(face, size=size, face_type=face_type, eyes_mouth=True, parity=True)
+        planes = face_planes(face, size=size, face_type=face_type, eyes_mouth=True, parity=True)
         faces = torch.from_numpy(planes)[None].float() / 255
         made = side_batch(faces, _drawn(case), resolution=size)
         key = f"c{case['case']}"
@@ -181,7 +211,7 @@ def test_complete_samples_with_colours_changed_equal_those_of_dfl(shared: Path) 
     assert modes == {None, "rct", "lct", "mkl"}
     for case in cases:
         size = case["resolution"]
-        planes, _ = face_planes(
+        planes = face_planes(
             read_face(folder / "faceset" / case["file"]),
             size=size,
             face_type=FaceType(case["face_type"]),

@@ -6,18 +6,19 @@ import torch
 
 from understudy.errors import OptionError
 
+_ACCELERATORS = ("cuda", "xpu", "mps")  # what torch calls them; ROCm goes by "cuda"
+_UNKNOWN_MEMORY = 8 << 30
+
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is the first GPU where there is one, else the processor.
+    """The device called `name`; "auto" is the first accelerator there is, else the processor.
 
     Raises:
         OptionError: there is no such device here.
     """
-    available = ["cpu"]
-    if torch.cuda.is_available():
-        available += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    available = available_devices()
     if name == "auto":
-        return torch.device("cuda" if len(available) > 1 else "cpu")
+        return torch.device(available[min(1, len(available) - 1)])
     if name not in available:
         raise OptionError(
             "--device",
@@ -26,6 +27,38 @@ def choose_device(name: str) -> torch.device:
             remedy="Choose one that this machine has.",
         )
     return torch.device(name)
+
+
+def available_devices() -> list[str]:
+    """Names of all devices here, the processor first; "cuda" is the one torch takes by itself."""
+    found = ["cpu"]
+    for kind in _ACCELERATORS:
+        if kind == "mps":
+            found += ["mps"] if torch.backends.mps.is_available() else []
+            continue
+        backend = getattr(torch, kind)
+        if backend.is_available():
+            found += [kind, *(f"{kind}:{i}" for i in range(backend.device_count()))]
+    return found
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device; of the host if it is the processor."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "xpu":
+        return int(torch.xpu.mem_get_info(device)[0])
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return host_memory()
+
+
+def host_memory() -> int:
+    """Bytes of memory the machine has; 8 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return _UNKNOWN_MEMORY
 
 
 def one_thread_each() -> None:

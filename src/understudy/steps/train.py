@@ -68,6 +68,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     from understudy.facesets.faceset import Faceset
     from understudy.models.devices import all_threads
     from understudy.training import loop
+    from understudy.training.paging import FaceList
     from understudy.training.state import create_model, open_model
 
     workspace = Workspace.open(options.workspace)
@@ -93,7 +94,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         )
     all_threads(training.threads)
     start = newest.iteration if newest else 0
-    faces = [list(faceset) for faceset in (src, dst)]
+    faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
     result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job)

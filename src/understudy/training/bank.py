@@ -1,8 +1,9 @@
-"""All faces of one side, decoded once, in one tensor on the device, and which of them come next.
+"""All faces of one side, decoded once, where there is room for them, and which of them come next.
 
-Face samples in; batches of faces, masks and eye-mouth planes out. What is drawn at an iteration
-follows from seed and iteration alone, so a resumed run goes on exactly as the unbroken one. Knows
-no network and no files.
+Face samples in; batches of faces, masks and eye-mouth planes out. They stay on the device if they
+leave room for the network there, else in host memory, else in a file, read ahead; a batch is the
+same wherever they are. What is drawn at an iteration follows from seed and iteration alone, so a
+resumed run goes on exactly as the unbroken one. Knows no network.
 
 Faces are kept at 1.5 times the network's resolution and read once, bilinearly, through the composed
 grid: measured against area-exact targets that is 46 dB (the predecessor's two cubic passes: 35 dB,
@@ -12,6 +13,9 @@ aliased), at a quarter of the cost of a cubic read; storing at twice the resolut
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -19,15 +23,18 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
-from understudy.errors import MaterialError
+from understudy.errors import MaterialError, UnderstudyError
 from understudy.faces.align import PADDING, face_matrix
 from understudy.faces.pose import head_pose
 from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
 from understudy.job import Job
+from understudy.models.devices import free_memory, host_memory
+from understudy.training.paging import PagedPlanes, nearest
 from understudy.types import FaceSample, FaceType, Mask
 
 OVERSAMPLING = 1.5
-_MEMORY_SHARE = 0.4  # of the free memory of an accelerator that faces may take
+_MEMORY_SHARE = 0.4  # of the free memory of an accelerator that the faces of a side may take
+_HOST_SHARE, _HOST_MAX = 1 / 8, 2 << 30  # of the machine's memory; the same in bytes
 _RUN_LENGTH = 4  # faces held out in a row: neighbours on film are too alike to measure by
 
 
@@ -36,10 +43,10 @@ class SampleBank:
     """Faces of one side as planes of 0..255, at a side of `size` pixels.
 
     `planes` holds red, green, blue, mask and, if asked for, eyes-and-mouth. `yaw` is in radians,
-    positive as `head_pose` says. `names` tell the faces apart in messages.
+    positive as `head_pose` says, NaN if not asked for. `names` tell the faces apart in messages.
     """
 
-    planes: UInt8[Tensor, "n c s s"]
+    planes: UInt8[Tensor, "n c s s"] | PagedPlanes
     yaw: Float64[np.ndarray, " n"]
     names: tuple[str, ...]
     device: torch.device
@@ -48,18 +55,26 @@ class SampleBank:
         return len(self.names)
 
     @property
-    def size(self) -> int:
-        """Side of the stored faces in pixels."""
-        return self.planes.shape[-1]
+    def is_paged(self) -> bool:
+        """Whether faces have to be fetched."""
+        return isinstance(self.planes, PagedPlanes)
+
+    def expect(self, indices: Int64[np.ndarray, " b"]) -> None:
+        """Begin to fetch faces that will be gathered soon, if they have to be fetched."""
+        if isinstance(self.planes, PagedPlanes):
+            self.planes.expect(indices)
 
     def gather(self, indices: Int64[np.ndarray, " b"]) -> Float[Tensor, "b c s s"]:
         """Planes of the faces at `indices`, 0..1, on the device."""
-        where = torch.from_numpy(indices)
-        if self.planes.device == self.device:
-            chosen = self.planes[where.to(self.device)]
+        if isinstance(self.planes, PagedPlanes):
+            chosen = torch.from_numpy(self.planes.gather(indices))
+        elif self.planes.device == self.device:
+            chosen = self.planes[torch.from_numpy(indices).to(self.device)]
         else:
-            chosen = self.planes[where].pin_memory().to(self.device, non_blocking=True)
-        return chosen.float().div_(255)
+            chosen = self.planes[torch.from_numpy(indices)]
+        if self.device.type == "cuda" and chosen.device.type == "cpu":
+            chosen = chosen.pin_memory()
+        return chosen.to(self.device, non_blocking=True).float().div_(255)
 
 
 def build_bank(
@@ -71,48 +86,114 @@ def build_bank(
     job: Job,
     eyes_mouth: bool = False,
     parity: bool = False,
+    angles: bool = True,
     side: str = "faces",
     workers: int = 2,
+    cache_dir: Path | None = None,
+    host_bytes: int | None = None,
 ) -> SampleBank:
     """Bank of all `faces`, brought to one face type and size.
 
-    `parity` stores them at the network's resolution, reduced as the predecessor does it.
+    `parity` stores them at the network's resolution, reduced as the predecessor does it. Without
+    `angles`, which take a millisecond a face, the yaw is no number. For a face
+    that can't be read another stands in, and the job is told. Faces that take more than
+    `host_bytes` of host memory (by default a share of the machine's) are fetched when needed and
+    kept in a nameless file in `cache_dir`.
 
     Raises:
         MaterialError: there are no faces, or some show less of the head than `face_type` needs.
         Cancelled: the user stopped the job.
     """
     _check(faces, face_type, side)
+    known = list(faces)
     size = resolution if parity else int(resolution * OVERSAMPLING) // 2 * 2
     channels = 5 if eyes_mouth else 4
-    planes = torch.empty(len(faces), channels, size, size, dtype=torch.uint8)
-
-    def load(index: int) -> float:
-        face = faces[index]
-        made, yaw = face_planes(
-            face, size=size, face_type=face_type, eyes_mouth=eyes_mouth, parity=parity
+    plan = partial(face_planes, size=size, face_type=face_type, eyes_mouth=eyes_mouth)
+    names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(known))
+    make = _Maker(faces, names, partial(plan, parity=parity), job=job, side=side)
+    yaw = np.full(len(known), np.nan)
+    if angles:
+        yaw = np.array([head_pose(face.landmarks, _side_of(face))[1] for face in known])
+    shape = (len(known), channels, size, size)
+    place = _place(shape, device, host_bytes)
+    told = f"{side}: {len(known)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
+    if place is None:
+        paged = PagedPlanes(
+            make, count=len(known), channels=channels, size=size, folder=cache_dir, workers=workers
         )
-        planes[index] = torch.from_numpy(made)
-        return yaw
+        how = "kept in a file" if paged.keeps else "not kept, as the disk has no room"
+        job.message(f"{told}, too much for memory: read when needed, {how}")
+        return SampleBank(paged, yaw, names, device)
+    planes = torch.empty(*shape, dtype=torch.uint8, device=place)
+    _fill(planes, make, job=job, side=side, workers=workers)
+    job.message(
+        f"{told} in the memory of {'the ' if place == device else 'the host, not '}{device}"
+    )
+    return SampleBank(planes, yaw, names, device)
 
-    yaw = np.zeros(len(faces))
+
+class _Maker:
+    """Planes of the face at a place; where it can't be read, of the next one that can."""
+
+    def __init__(
+        self,
+        faces: Sequence[FaceSample],
+        names: Sequence[str],
+        plan: Callable[[FaceSample], UInt8[np.ndarray, "c s s"]],
+        *,
+        job: Job,
+        side: str,
+    ) -> None:
+        self._faces, self._names, self._plan = faces, names, plan
+        self._job, self._side = job, side
+        self._missing: set[int] = set()
+        self._lock = Lock()
+
+    def __call__(self, index: int) -> UInt8[np.ndarray, "c s s"]:
+        for place in nearest(index, len(self._faces)):
+            try:
+                return self._plan(self._faces[place])
+            except UnderstudyError as error:
+                self._tell(place, error)
+        raise MaterialError(
+            self._side,
+            expected="faces to train on",
+            found=f"{len(self._faces)}, none of which can be read any more",
+            remedy="Bring the folder of faces back and start again: the last save is kept.",
+        )
+
+    def _tell(self, place: int, error: UnderstudyError) -> None:
+        with self._lock:
+            first = place not in self._missing
+            self._missing.add(place)
+        if first:
+            self._job.fail(f"{self._side}, {self._names[place]}", f"{error} Another stands in.")
+
+
+def _fill(
+    planes: UInt8[Tensor, "n c s s"],
+    make: Callable[[int], UInt8[np.ndarray, "c s s"]],
+    *,
+    job: Job,
+    side: str,
+    workers: int,
+) -> None:
+    def load(index: int) -> None:
+        planes[index] = torch.from_numpy(make(index))
+
     with ThreadPoolExecutor(workers, thread_name_prefix="bank") as pool:
-        results = pool.map(load, range(len(faces)))
         try:
-            for index, value in enumerate(results):
-                yaw[index] = value
+            for index, _ in enumerate(pool.map(load, range(len(planes)))):
                 job.check()
-                job.progress(index + 1, len(faces), f"loading {side}")
-        finally:  # after a cancel or a broken face the rest is not loaded
+                job.progress(index + 1, len(planes), f"loading {side}")
+        finally:  # after a cancel the rest is not loaded
             pool.shutdown(cancel_futures=True)
-    names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(faces))
-    return SampleBank(_place(planes, device), yaw, names, device)
 
 
 def face_planes(
     face: FaceSample, *, size: int, face_type: FaceType, eyes_mouth: bool, parity: bool = False
-) -> tuple[UInt8[np.ndarray, "c s s"], float]:
-    """Planes (red, green, blue, mask, maybe eyes-mouth) of one face, and its yaw in radians."""
+) -> UInt8[np.ndarray, "c s s"]:
+    """Planes (red, green, blue, mask, maybe eyes-mouth) of one face."""
     image = face.image
     shape = image.shape[:2]
     mask = _full_mask(face, shape)
@@ -124,8 +205,7 @@ def face_planes(
     pictures = [move(image, True), *(move(layer, False) for layer in layers)]
     stacked = np.concatenate([np.atleast_3d(p) for p in pictures], axis=2)
     whole = np.rint(np.clip(stacked, 0, 1) * 255).astype(np.uint8)
-    yaw = head_pose(face.landmarks, shape[0])[1]
-    return np.ascontiguousarray(whole.transpose(2, 0, 1)), yaw
+    return np.ascontiguousarray(whole.transpose(2, 0, 1))
 
 
 def split_held_out(
@@ -236,6 +316,12 @@ def _full_mask(face: FaceSample, shape: tuple[int, int]) -> Mask:
     return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 
+def _side_of(face: FaceSample) -> int:
+    """Side of the face's picture in pixels, as its landmarks tell: to decode it would take long."""
+    to_unit = face_matrix(face.landmarks, 1, face.face_type)
+    return max(1, round(1 / float(np.sqrt(abs(np.linalg.det(to_unit[:, :2]))))))
+
+
 Plane = Float32[np.ndarray, "..."]
 Move = Callable[[Plane, bool], Plane]
 
@@ -274,12 +360,15 @@ def _resize(picture: Plane, size: int, *, is_image: bool, parity: bool) -> Plane
     return np.asarray(cv2.resize(picture, (size, size), interpolation=kind), np.float32)
 
 
-def _place(planes: UInt8[Tensor, "n c s s"], device: torch.device) -> Tensor:
-    """Planes on the device if they leave room for the network there, else in host memory."""
-    if device.type != "cuda":
-        return planes.to(device)
-    free, _ = torch.cuda.mem_get_info(device)
-    return planes.to(device) if planes.nbytes < _MEMORY_SHARE * free else planes
+def _place(
+    shape: tuple[int, ...], device: torch.device, host_bytes: int | None
+) -> torch.device | None:
+    """Where planes of this shape go: on the device, in host memory, or in neither."""
+    needed = int(np.prod(shape))
+    if device.type != "cpu" and needed < _MEMORY_SHARE * free_memory(device):
+        return device
+    room = min(_HOST_MAX, int(_HOST_SHARE * host_memory())) if host_bytes is None else host_bytes
+    return torch.device("cpu") if needed <= room else None
 
 
 def names_in_time(faces: Iterable[FaceSample]) -> list[str]:

@@ -4,7 +4,8 @@ Banks and options in, batches out; the same iteration gives the same batch whate
 Knows no network and no files.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from understudy.training.options import TrainOptions, in_force
 from understudy.training.step import Batch, SideBatch
 
 _CHANNELS, _COLORS = 2, 3  # places of draws beside those of the two sides
+_AHEAD = 4  # batches whose faces are fetched before they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,42 @@ class Side:
     held_out: Int64[np.ndarray, " h"]
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of every batch is made here.
+
+    Of `of` equal parts, each from faces of its own, the one of `rank`; None makes them all, which
+    is what the processes of a run over several see together.
+    """
+
+    rank: int | None = None
+    of: int = 1
+
+    @property
+    def parts(self) -> range:
+        """Numbers of the parts."""
+        return range(self.of) if self.rank is None else range(self.rank, self.rank + 1)
+
+
+WHOLE = Share()
+
+
 class BatchSource:
     """Makes the batch of any iteration from seed and iteration alone.
 
     `attempt` counts roll-backs of an unhealthy run: it changes the draws, so that what broke the
-    run does not come again.
+    run does not come again. With a `share`, sides hold the faces of its parts only.
     """
 
     def __init__(
-        self, src: Side, dst: Side, config: ModelConfig, options: TrainOptions, *, attempt: int = 0
+        self,
+        src: Side,
+        dst: Side,
+        config: ModelConfig,
+        options: TrainOptions,
+        *,
+        attempt: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         self._sides = (src, dst)
         self._options = options = in_force(options, config)
@@ -48,8 +77,12 @@ class BatchSource:
         self._resolution = config.resolution
         self._attempt = attempt
         self._ranges = tuple(self._side_ranges(config, is_src=is_src) for is_src in (True, False))
-        self._decks = tuple(self._deck(side, place) for place, side in enumerate(self._sides))
-        self._colors = shuffled_deck(dst.trained, seed=(options.seed, attempt, _COLORS))
+        self._share = share
+        self._part_size = options.batch_size // share.of
+        start = share.parts[0] * self._part_size
+        self._rows = slice(start, start + len(share.parts) * self._part_size)
+        self._decks = tuple(self._parted(side, place) for place, side in enumerate(self._sides))
+        self._colors = self._parted(dst, _COLORS)
 
     def batch(self, iteration: int) -> Batch:
         """The batch of an iteration; the first is 0."""
@@ -77,7 +110,7 @@ class BatchSource:
             share=config.morph_factor,
             generator=generator,
         )
-        return channels.to(self._sides[0].bank.device)
+        return channels[self._rows].to(self._sides[0].bank.device)
 
     def _fresh_number(self, iteration: int) -> tuple[int, bool]:
         """Number of the draw an iteration uses, and whether that draw was used before."""
@@ -87,16 +120,22 @@ class BatchSource:
         return iteration - repeats, iteration > 0 and place == 0
 
     def _side_batch(self, place: int, number: int, *, again: bool) -> SideBatch:
-        count = self._options.batch_size
-        deck = self._decks[place]
-        indices = np.array([deck(number * count + k) for k in range(count)], np.int64)
         generator = _generator(self._options.seed, self._attempt, place, number)
-        draws = augment.draw(count, self._ranges[place], generator=generator)
-        faces = self._sides[place].bank.gather(indices)
+        everyone = augment.draw(self._options.batch_size, self._ranges[place], generator=generator)
+        bank, decks = self._sides[place].bank, self._decks[place]
+        faces = bank.gather(self._indices(decks, number))
+        if bank.is_paged:
+            for ahead in range(1, _AHEAD + 1):
+                bank.expect(self._indices(decks, number + ahead))
         if place == 0 and self._options.ct_mode != "none":
             faces = self._recolored(faces, number)
-        made = side_batch(faces, draws, resolution=self._resolution)
+        made = side_batch(faces, _rows(everyone, self._rows), resolution=self._resolution)
         return made._replace(warped=made.target) if again else made
+
+    def _indices(self, decks: Sequence[Deck], number: int) -> Int64[np.ndarray, " b"]:
+        """Places in the bank of the faces of a draw."""
+        size = self._part_size
+        return np.array([deck(number * size + k) for deck in decks for k in range(size)], np.int64)
 
     def _make(self, place: int, indices: Int64[np.ndarray, " b"], draws: Draws) -> SideBatch:
         faces = self._sides[place].bank.gather(indices)
@@ -104,12 +143,17 @@ class BatchSource:
 
     def _recolored(self, faces: Tensor, number: int) -> Tensor:
         """Src planes in the colours of random dst faces, whole pictures in those of others."""
-        count = len(faces)
-        indices = np.array([self._colors(number * count + k) for k in range(count)], np.int64)
-        others = self._sides[1].bank.gather(indices)[:, :3]
-        generator = _generator(self._options.seed, self._attempt, _COLORS, number)
-        pictures = COLOR_MATCHES[self._options.ct_mode](faces[:, :3], others, generator)
-        return torch.cat([pictures, faces[:, 3:]], dim=1)
+        others = self._sides[1].bank.gather(self._indices(self._colors, number))[:, :3]
+        match, size = COLOR_MATCHES[self._options.ct_mode], self._part_size
+        pictures = [
+            match(
+                faces[k * size : (k + 1) * size, :3],
+                others[k * size : (k + 1) * size],
+                _generator(*self._seed(_COLORS, part), number),
+            )
+            for k, part in enumerate(self._share.parts)
+        ]
+        return torch.cat([torch.cat(pictures), faces[:, 3:]], dim=1)
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options
@@ -126,11 +170,35 @@ class BatchSource:
             parity=options.dfl_parity,
         )
 
-    def _deck(self, side: Side, place: int) -> Deck:
+    def _parted(self, side: Side, place: int) -> tuple[Deck, ...]:
+        """The deck of each part that is made here."""
+        step = len(self._share.parts)
+        parts = enumerate(self._share.parts)
+        return tuple(self._deck(side, place, side.trained[k::step], part) for k, part in parts)
+
+    def _deck(self, side: Side, place: int, indices: Int64[np.ndarray, " n"], part: int) -> Deck:
+        seed = self._seed(place, part)
+        if self._options.uniform_yaw and place != _COLORS:
+            return uniform_yaw_deck(indices, side.bank.yaw, seed=seed)
+        return shuffled_deck(indices, seed=seed)
+
+    def _seed(self, place: int, part: int) -> tuple[int, ...]:
         seed = (self._options.seed, self._attempt, place)
-        if self._options.uniform_yaw:
-            return uniform_yaw_deck(side.trained, side.bank.yaw, seed=seed)
-        return shuffled_deck(side.trained, seed=seed)
+        return seed if self._share.of == 1 else (*seed, part)
+
+
+def _rows(draws: Draws, rows: slice) -> Draws:
+    """The draws of some of the faces."""
+    return replace(
+        draws,
+        rotation_deg=draws.rotation_deg[rows],
+        scale=draws.scale[rows],
+        shift=draws.shift[rows],
+        flip=draws.flip[rows],
+        divisions=draws.divisions[rows],
+        nodes=None if draws.nodes is None else draws.nodes[rows],
+        hsv=None if draws.hsv is None else draws.hsv[rows],
+    )
 
 
 def side_batch(faces: Float[Tensor, "b c s s"], draws: Draws, *, resolution: int) -> SideBatch:

@@ -8,21 +8,25 @@ Knows no screens: everything is told to the job.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any  # values of options are of several plain types
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, StateError, StorageError
+from understudy.errors import Cancelled, OptionError, StateError, StorageError
 from understudy.job import Job
 from understudy.models import build
 from understudy.models.devices import choose_device
-from understudy.training.bank import build_bank, names_in_time, split_held_out
-from understudy.training.batches import BatchSource, Side
+from understudy.training.batches import BatchSource
 from understudy.training.health import Health, Unhealthy
-from understudy.training.options import TrainOptions, in_force, without_effect
+from understudy.training.options import TrainOptions, without_effect
+from understudy.training.pace import learning_rate, share_done, why_ended
+from understudy.training.phases import Plan
 from understudy.training.pretraining import end_pretraining
 from understudy.training.preview import write_preview
+from understudy.training.setting import changed
+from understudy.training.sides import load_side
 from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import Batch, TrainStep
 from understudy.training.watch import Watch
@@ -57,8 +61,12 @@ def train(
     dst: Sequence[FaceSample],
     options: TrainOptions,
     job: Job,
+    plan: Plan | None = None,
 ) -> TrainResult:
     """Train the model in `folder`, from its last save or anew, until an end condition is met.
+
+    A `plan` is followed from its first phase, or from where the model is in the same plan; without
+    one, the model goes on with the plan it has, if any.
 
     Raises:
         MaterialError: a faceset is empty or too tight for the model.
@@ -66,7 +74,7 @@ def train(
         StorageError: the disk is full; the last save holds.
         Cancelled: the user stopped the job; the state was saved first.
     """
-    return Trainer(folder, src, dst=dst, options=options, job=job).run()
+    return Trainer(folder, src, dst=dst, options=options, job=job, plan=plan).run()
 
 
 class Trainer:
@@ -80,20 +88,19 @@ class Trainer:
         dst: Sequence[FaceSample],
         options: TrainOptions,
         job: Job,
+        plan: Plan | None = None,
     ) -> None:
         if options.threads:
             torch.set_num_threads(options.threads)
         self._folder, self._options, self._job = folder, options, job
         self._device = choose_device(options.device)
-        self._sides = tuple(
-            self._load_side(faces, name) for faces, name in ((src, "src"), (dst, "dst"))
-        )
+        self._faces = (src, dst)
         folder.sweep()
         self.state = self._begin()
-        self._step = TrainStep(self.state.model, options, device=self._device)
-        self._take_over_optimizer()
-        src_side, dst_side = self._sides
-        self._watch = Watch(self.state.model, src_side, dst_side, dtype=self._step.dtype)
+        self._follow(plan)
+        self._load_sides()
+        self._prepare()
+        self._check_measurable()
         self._health = Health()
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
@@ -104,8 +111,7 @@ class Trainer:
         self._saved_iteration = self.state.iteration
         self._rate = 0.0
         self._told_iteration = self.state.iteration
-        self._use_attempt()
-        for name in without_effect(options, folder.config):
+        for name in without_effect(self._options, folder.config):
             job.message(f"{name} does nothing for this model and these settings")
 
     def run(self) -> TrainResult:
@@ -134,9 +140,11 @@ class Trainer:
 
     def _turn(self) -> str | None:
         """One iteration, or the finish; why the run is over, if it is."""
-        reason = self._end()
+        self._move_on()
+        reason = why_ended(self.state, self._options)
         if reason is None:
             self._iterate()
+            self._take_settings()
             if "stop" in self._obey():
                 reason = "stopped"
         if reason is not None:
@@ -152,6 +160,11 @@ class Trainer:
         self._count_time()
         if self._device.type == "cpu" or time.monotonic() - self._told >= _TELL_SECONDS:
             self._tell()
+        if state.plan is not None and state.plan.wants_measure(state.iteration):
+            self._tell()
+            measured = self._measure()
+            score = float(np.mean([v for k, v in measured.items() if "SSIM" in k]))
+            state.plan = state.plan.measured(state.iteration, score)
         first = state.iteration == 1
         if first or state.seconds - self._shown_at >= 60 * options.preview_minutes:
             self._show()
@@ -163,29 +176,13 @@ class Trainer:
             self._backup()
 
     def _batch(self) -> Batch:
-        share = self._share()
         options = self._options
+        share = share_done(self.state, options)
         if options.lr_fall or options.lr_warmup:
             rate = learning_rate(options, iteration=self.state.iteration, share=share)
             self._step.set_learning_rate(rate)
         unwarped = options.unwarped_end > 0 and share >= 1 - options.unwarped_end
         return (self._late_source if unwarped else self._source).batch(self.state.iteration)
-
-    def _share(self) -> float:
-        """How much of the run is done, 0..1; 0 if nothing ends it."""
-        state, options = self.state, self._options
-        by_count = state.iteration / options.target_iter if options.target_iter else 0.0
-        by_time = state.seconds / (60 * options.minutes) if options.minutes else 0.0
-        return min(1.0, max(by_count, by_time))
-
-    def _end(self) -> str | None:
-        """Why the run is over, if it is."""
-        state, options = self.state, self._options
-        if options.target_iter and state.iteration >= options.target_iter:
-            return "target iteration reached"
-        if options.minutes and state.seconds >= 60 * options.minutes:
-            return "time is up"
-        return None
 
     def _tell(self) -> None:
         """Bring the losses over from the device, check them, keep them, report the last ones."""
@@ -248,7 +245,7 @@ class Trainer:
         self._count_time()
         self._shown_at = state.seconds
 
-    def _measure(self) -> None:
+    def _measure(self) -> dict[str, float]:
         """SSIM and PSNR of the faces kept aside; raises if they collapsed."""
         state = self.state
         measures = self._watch.measure(self._source, self._step.optimizer.averaged)
@@ -258,6 +255,7 @@ class Trainer:
             self._job.metric(name, value, step=state.iteration)
         structure = {k: v for k, v in measures.items() if "SSIM" in k}
         self._health.check_likeness(structure, iteration=state.iteration)
+        return measures
 
     def _save(self) -> None:
         self._tell()
@@ -333,7 +331,7 @@ class Trainer:
         saved = self._folder.load(self._job.message)
         attempt = max(self.state.attempt, saved.attempt) + 1
         self._job.message(f"{reason}: back to iteration {saved.iteration}")
-        saved.attempt, saved.options, model = attempt, self._options, self.state.model
+        saved.attempt, saved.options, model = attempt, self.state.options, self.state.model
         saved.seconds = self.state.seconds
         load_weights(model, saved.model.state_dict(), self._folder.path)
         saved.model, self.state = model, saved
@@ -343,31 +341,103 @@ class Trainer:
         self._saved_iteration = saved.iteration
         self._use_attempt()
 
-    def _use_attempt(self) -> None:
+    def _follow(self, plan: Plan | None) -> None:
+        """Take up a plan, or go on with the one the model is in."""
+        state, given = self.state, plan
+        if given is not None and (state.plan is None or not state.plan.is_as(given)):
+            given = given.model_copy(
+                update={"began": state.iteration, "best_at": state.iteration}
+            )
+            self._job.message(given.told())
+            state.plan = given
+        elif state.plan is not None:
+            if given is not None:
+                state.plan = state.plan.with_settings(given.settings)
+            if not state.plan.is_over:
+                number, name = state.plan.place + 1, state.plan.phase.name
+                self._job.message(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
+
+    def _move_on(self) -> None:
+        """To the next phase of the plan, if the present one is over."""
+        plan, iteration = self.state.plan, self.state.iteration
+        why = None if plan is None or plan.is_over else plan.why_over(iteration)
+        if plan is None or why is None:
+            return
+        self._tell()
+        moved = plan.moved_on(iteration, why)
+        following = "it was the last" if moved.is_over else f"now {moved.phase.name}"
+        self._job.message(
+            f"phase {plan.phase.name} ended at iteration {iteration}: {why}; {following}"
+        )
+        self.state.plan = moved
+        if not moved.is_over:
+            self._reprepare()
+            self._save()
+
+    def _take_settings(self) -> None:
+        """Options the user changes while training runs."""
+        for key, value in self._job.settings():
+            try:
+                name, checked = changed(self.state.options, key, value)
+            except OptionError as error:
+                self._job.message(str(error))
+                continue
+            self._set({name: checked})
+            self._job.message(f"{name} is {checked} from iteration {self.state.iteration + 1} on")
+
+    def _set(self, values: dict[str, Any]) -> None:
+        self._tell()
+        state = self.state
+        state.options = state.options.model_copy(update=values)
+        if state.plan is not None:
+            state.plan = state.plan.with_settings(values)
+        self._reprepare()
+
+    def _reprepare(self) -> None:
+        """Go on with options that have changed."""
+        self._current()
+        if self._acting().eyes_mouth_prio and not self._eyes_mouth:
+            self._load_sides()
+        del self._step, self._watch  # two of them at once may not fit the device
+        self._prepare()
+
+    def _acting(self) -> TrainOptions:
+        state = self.state
+        return state.options if state.plan is None else state.plan.acting(state.options)
+
+    def _prepare(self) -> None:
+        self._options = self._acting()
+        self._step = TrainStep(self.state.model, self._options, device=self._device)
+        self._take_over_optimizer()
         src, dst = self._sides
-        config, attempt = self._folder.config, self.state.attempt
+        self._watch = Watch(self.state.model, src, dst, dtype=self._step.dtype)
+        self._use_attempt()
+
+    def _check_measurable(self) -> None:
+        plan = self.state.plan
+        if plan is not None and any(p.plateau for p in plan.phases) and not self._watch.can_measure:
+            raise OptionError(
+                "--held-out",
+                expected="faces kept aside on both sides, by which the recipe's phases end",
+                found="none",
+                remedy="Raise --held-out or give more faces.",
+            )
+
+    def _load_sides(self) -> None:
+        options, plan, config = self._acting(), self.state.plan, self._folder.config
+        often = plan is not None and plan.ever("eyes_mouth_prio", self.state.options)
+        options = options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
+        self._eyes_mouth = options.eyes_mouth_prio
+        self._sides = tuple(
+            load_side(faces, name, config=config, options=options, device=self._device, job=self._job)
+            for faces, name in zip(self._faces, ("src", "dst"), strict=True)
+        )
+
+    def _use_attempt(self) -> None:
+        (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
         self._source = BatchSource(src, dst, config, self._options, attempt=attempt)
         still = self._options.model_copy(update={"random_warp": False})
         self._late_source = BatchSource(src, dst, config, still, attempt=attempt)
-
-    def _load_side(self, faces: Sequence[FaceSample], name: str) -> Side:
-        config = self._folder.config
-        options = in_force(self._options, config)
-        bank = build_bank(
-            faces,
-            resolution=config.resolution,
-            face_type=config.face_type,
-            device=self._device,
-            job=self._job,
-            eyes_mouth=options.eyes_mouth_prio,
-            parity=options.dfl_parity,
-            side=name,
-            workers=self._job.workers,
-        )
-        trained, held_out = split_held_out(
-            names_in_time(faces), share=options.held_out, seed=options.seed
-        )
-        return Side(bank, trained, held_out)
 
     def _rest(self) -> None:
         """Waits while paused, off the clock."""
@@ -379,13 +449,6 @@ class Trainer:
         now = time.monotonic()
         self.state.seconds += now - self._mark
         self._mark = now
-
-
-def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> float:
-    """Step size at an iteration, when `share` of the run is done."""
-    risen = min(1.0, (iteration + 1) / options.lr_warmup) if options.lr_warmup else 1.0
-    late = max(0.0, share - 1 + options.lr_fall) / options.lr_fall if options.lr_fall else 0.0
-    return float(options.learning_rate * risen * 0.1 ** min(1.0, late))
 
 
 def _recent(losses: Sequence[float]) -> float:
