@@ -79,6 +79,22 @@ def test_a_resumed_run_equals_the_unbroken_one(run, options) -> None:
     assert len(state.history) == 8
 
 
+def test_amp_goes_on_as_it_would_have(make_faces, tmp_path, tiny_config, tiny_options) -> None:
+    amp = {"kind": "AMP", "archi": "df-udt", "inter_dims": 8, "morph_factor": 0.4}
+    config = tiny_config.model_copy(update=amp)
+    found = []
+    for name, targets in (("whole", (4,)), ("parts", (2, 4))):
+        folder = create_model(tmp_path / name, config)
+        for target in targets:
+            options = tiny_options.model_copy(update={"target_iter": target, "gan_power": 0.1})
+            faces = {"dst": make_faces(12, first=100), "options": options, "job": Job("t")}
+            train(folder, make_faces(12), **faces)
+        found.append(_tensors(folder)[0])
+    assert "inter_src.dense2.weight" in found[0]
+    for key, tensor in found[0].items():
+        assert torch.equal(tensor, found[1][key]), key
+
+
 def test_a_discriminator_rests_while_off_and_begins_anew_when_changed(run, recorder) -> None:
     gan = {"gan_power": 0.1, "gan_dims": 4}
     _, folder = run(target_iter=2, **gan)

@@ -30,12 +30,16 @@ def networks_of(step: TrainStep, names: list[str]) -> dict[str, torch.nn.Module]
     return step.model.networks() | others
 
 
-def statistics(step: TrainStep, names: list[str]) -> np.ndarray:
-    dumped = {
+def dumped_weights(step: TrainStep, names: list[str]) -> dict[str, np.ndarray]:
+    return {
         f"{net}/{key}": array
         for net, module in networks_of(step, names).items()
         for key, array in to_dfl(module, dict(module.named_parameters())).items()
     }
+
+
+def statistics(step: TrainStep, names: list[str]) -> np.ndarray:
+    dumped = dumped_weights(step, names)
     wide = [dumped[name].astype(np.float64) for name in names]
     return np.array([[w.mean(), w.std(), np.abs(w).sum()] for w in wide])
 
@@ -167,10 +171,19 @@ def test_bf16_learns_as_fp32_does() -> None:
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("archi", ["df-ud", "liae-ud"])
-def test_sides_on_two_threads_learn_what_they_learn_on_one(archi: str) -> None:
+EXTRAS = {"gan_power": 0.1, "gan_dims": 4, "true_face_power": 0.1, "face_style_power": 5.0}
+EXTRAS |= {"bg_style_power": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("archi", "more"), [("df-ud", {}), ("liae-ud", {}), ("df-ud", EXTRAS), ("liae-ud", EXTRAS)]
+)
+def test_sides_on_two_threads_learn_what_they_learn_on_one(
+    archi: str, more: dict[str, float]
+) -> None:
     models = [small_model(archi=archi), small_model(archi=archi)]
-    options = TrainOptions(precision="fp32", lr_dropout=True, clipgrad=True, random_warp=False)
+    plain = TrainOptions(precision="fp32", lr_dropout=True, clipgrad=True, random_warp=False)
+    options = plain.model_copy(update=more)
     found = []
     for threads, model in enumerate(models, 1):
         torch.set_num_threads(threads)
@@ -181,6 +194,14 @@ def test_sides_on_two_threads_learn_what_they_learn_on_one(archi: str) -> None:
     one, other = (torch.nn.utils.parameters_to_vector(m.parameters()) for m in models)
     # sums run in another order, and AdaBelief's first steps go by the sign of what is near zero
     assert ((one - other).abs() > 1e-5).float().mean() < 0.01
+
+
+def test_extras_learn_in_bf16_too() -> None:
+    narrow, _ = run("bf16", 12, **EXTRAS)
+    wide, _ = run("fp32", 12, **EXTRAS)
+    np.testing.assert_allclose(narrow, wide, rtol=3e-2)
+    plain, _ = run("fp32", 1)
+    assert wide[0] > plain[0]  # style is told with the src's loss
 
 
 def test_same_seed_same_weights() -> None:

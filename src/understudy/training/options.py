@@ -139,7 +139,9 @@ class TrainOptions(Options):
         lt=1,
     )
     dfl_parity: bool = option(
-        False, "Restore the predecessor's behaviour where ours differs on purpose.", group="Machine"
+        False,
+        "Restore the predecessor's behaviour where ours differs on purpose: docs/parity.md.",
+        group="Machine",
     )
 
     @field_validator("gan_patch_size")
