@@ -303,6 +303,17 @@ def test_an_orphaned_mask_makes_room(tmp_path: Path) -> None:
     assert tree(aligned) == before
 
 
+def test_a_mask_that_is_moved_by_its_own_name_moves_once(tmp_path: Path) -> None:
+    aligned = tmp_path / "aligned"
+    fill(aligned, "2.jpg", "2.mask.png")
+    before = tree(aligned)
+    moves = [Move(aligned / f"2{end}", aligned / f"5{end}") for end in (".jpg", ".mask.png")]
+    apply_moves(aligned, moves, operation="sort blur")
+    assert tree(aligned) == {"aligned/5.jpg": "2.jpg", "aligned/5.mask.png": "2.mask.png"}
+    undo(aligned)
+    assert tree(aligned) == before
+
+
 def test_trash_keeps_what_is_in_it(tmp_path: Path) -> None:
     aligned = tmp_path / "aligned"
     for _ in range(2):

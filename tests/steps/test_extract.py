@@ -100,6 +100,15 @@ def test_other_options_are_refused_and_restart_moves_faces_away(
     assert contents(workspace / "data_dst" / "aligned_trash") == before
 
 
+def test_restart_takes_masks_along_with_their_faces(workspace: Path) -> None:
+    aligned = workspace / "data_dst" / "aligned"
+    (aligned / "00002_0.mask.png").write_bytes(b"a mask")
+    before = contents(aligned)
+    report = extract(workspace, "dst", "--restart")
+    assert report["details"]["faces"] == 5  # type: ignore[index]
+    assert contents(workspace / "data_dst" / "aligned_trash") == before
+
+
 def test_a_damaged_frame_fails_alone(workspace: Path) -> None:
     (workspace / "data_src" / "00003.png").write_bytes(b"no picture")
     code = main(["extract", "src", *SMALL, "--workspace", str(workspace)])

@@ -226,12 +226,14 @@ def _check_targets(pairs: Sequence[Pair], root: Path) -> None:
 def _sidecars(pairs: Sequence[Pair], root: Path) -> list[Pair]:
     """Moves of the masks that lie beside faces, and of orphans that lie where those go."""
     found: dict[str, Pair] = {}
+    asked = {pair.source for pair in pairs}
     for pair in pairs:
         mask = sidecar_path(root / pair.source)
         if (root / pair.source).suffix.lower() in _WITH_SIDECAR and mask.is_file():
             source = mask.relative_to(root).as_posix()
             target = sidecar_path(root / pair.target).relative_to(root).as_posix()
-            found.setdefault(source, Pair(source, target))
+            if source not in asked:
+                found.setdefault(source, Pair(source, target))
     orphans = []
     for pair in found.values():
         mask = root / pair.target

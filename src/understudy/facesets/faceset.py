@@ -180,19 +180,15 @@ def _children(folder: Path) -> tuple[list[str], list[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if _is_picture_name(name):
+            if is_picture_name(name):
                 pictures.append(name)
             elif not name.startswith(".") and entry.is_dir():
                 folders.append(name)
     return sorted(pictures), sorted(folders)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path is named as a picture that may hold a face."""
-    return _is_picture_name(path.name)
-
-
-def _is_picture_name(name: str) -> bool:
+def is_picture_name(name: str) -> bool:
+    """Whether a file of that name may hold a face: no hidden file, no mask of another."""
     stem, dot, ending = name.rpartition(".")
     hidden_or_mask = name.startswith(".") or name.endswith(SIDECAR_SUFFIX)
     return bool(stem and dot) and f".{ending.lower()}" in PICTURE_SUFFIXES and not hidden_or_mask

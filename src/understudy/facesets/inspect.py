@@ -19,6 +19,7 @@ from understudy.facesets import containers, dfl, pack
 from understudy.facesets.faceset import LooseFace, list_loose
 from understudy.facesets.meta import META_NAME, read_meta
 from understudy.facesets.metadata import SIDECAR_KEY, Metadata, read_metadata, to_sample
+from understudy.facesets.packing import FACE_NUMBERS
 from understudy.types import FaceSample, Image
 
 _LISTED = 12
@@ -207,16 +208,7 @@ def _counted(
     }
 
 
-_TYPE_NAMES = {
-    0: "half_face",
-    1: "midfull_face",
-    2: "full_face",
-    3: "full_face_no_align",
-    4: "whole_face",
-    10: "head",
-    20: "head_no_align",
-    100: "mark_only",
-}
+_TYPE_NAMES = {number: kind.value for kind, number in FACE_NUMBERS.items()}
 
 
 def _type_name(number: Any) -> str:

@@ -17,9 +17,6 @@ from understudy.faces.align import face_matrix
 from understudy.imaging.geometry import Affine, Points, compose, invert, transform_points, warp
 from understudy.types import FaceSample, FaceType, Image, Landmarks, Mask, Matrix, Polygon
 
-MIN_SIZE = 64
-MAX_SIZE = 2048
-
 _MAX_MISSING = 0.01  # a head's square ends a hair above a whole face's
 _DFL_MASK_SIZE = 256
 _LEAST_MARGIN_PX, _MARGIN_PART = 8, 32  # more than filters reach and than may be missing

@@ -19,7 +19,6 @@ from understudy.workspace import Side, SideName, Workspace
 if TYPE_CHECKING:
     from understudy.steps.extract_work import Extractor, Keep, Models
 
-FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".pak")
 # More threads than this wait for one another: Python itself runs in one at a time.
 MOST_WORKERS = 16
 WORKERS_PER_GPU = 4
@@ -233,10 +232,14 @@ def recorded_options(root: Path, side: SideName) -> dict[str, Any]:
 
 
 def _faces(side: Side) -> list[Path]:
+    from understudy.facesets.faceset import list_loose
+    from understudy.facesets.pack import PAK_NAME
+
     if not side.aligned_dir.is_dir():
         return []
-    found = [*side.aligned_dir.glob("*"), *side.aligned_dir.glob("*/*")]  # persons have folders
-    return [p for p in found if p.suffix.lower() in FACE_SUFFIXES and p.is_file()]
+    pak = side.aligned_dir / PAK_NAME
+    loose = [face.path for face in list_loose(side.aligned_dir)]
+    return [*loose, pak] if pak.is_file() else loose
 
 
 def _difference(

@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 
 from understudy.errors import StorageError, from_os_error
-from understudy.facesets.dfl import SIDECAR_SUFFIX
-from understudy.facesets.faceset import PICTURE_SUFFIXES
+from understudy.facesets.faceset import is_picture_name
 from understudy.facesets.sorting.cache import FileKey, MeasureCache, cache_path, forget
 from understudy.facesets.sorting.look import KINDS, TOGETHER, Look
 from understudy.job import Job
@@ -85,16 +84,11 @@ def _scan(folder: Path, prefix: str) -> tuple[list[FileKey], list[str]]:
                 continue
             if entry.is_dir():
                 folders.append(entry.name)
-            elif _is_picture(entry.name):
+            elif is_picture_name(entry.name):
                 facts = entry.stat()
                 key = FileKey(prefix + entry.name, facts.st_size, facts.st_mtime_ns, facts.st_ino)
                 files.append(key)
     return sorted(files), folders
-
-
-def _is_picture(name: str) -> bool:
-    ending = name[name.rfind(".") :].lower() if "." in name else ""
-    return ending in PICTURE_SUFFIXES and not name.endswith(SIDECAR_SUFFIX)
 
 
 def measure(aligned_dir: Path, kinds: Iterable[str], job: Job) -> Table:
