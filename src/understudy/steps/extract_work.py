@@ -11,7 +11,7 @@ import functools
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,18 @@ class FrameShelf:
 
     def take(self, path: Path) -> Pixels:
         """The frame, which is then kept no longer."""
+        pixels = self._remove(path)
+        return read_pixels(path) if pixels is None else pixels
+
+    def drop(self, path: Path) -> None:
+        """Keep the frame no longer, if it is here."""
+        self._remove(path)
+
+    def _remove(self, path: Path) -> Pixels | None:
         with self._lock:
             pixels = self._frames.pop(path, None)
             self._held -= 0 if pixels is None else pixels.nbytes
-        return read_pixels(path) if pixels is None else pixels
+        return pixels
 
 
 @functools.cache
@@ -111,7 +119,7 @@ class Extractor:
         self._side, self._settings, self._debug, self._keep = side, settings, debug, keep
         self._models = itertools.cycle(models)
         self._choosing = threading.Lock()
-        self._shelf = FrameShelf()
+        self.shelf = FrameShelf()
 
     def find(self, paths: tuple[Path, ...]) -> list[_Seen]:
         """What is in some frames; one that can't be read fails all, so try them alone then."""
@@ -124,7 +132,7 @@ class Extractor:
         for path, pixels, own in zip(paths, frames, found, strict=True):
             chosen = self._keep(pixels, own) if self._keep else own
             if chosen.faces or self._debug:
-                self._shelf.put(path, pixels)
+                self.shelf.put(path, pixels)
             thumb = cv2.resize(pixels, _THUMB_WH, interpolation=cv2.INTER_AREA)
             seen.append(_Seen(path, chosen, np.asarray(thumb)))
         return seen
@@ -133,7 +141,7 @@ class Extractor:
         """Names of the faces written for one frame."""
         if not placed.faces and not self._debug:
             return []
-        pixels, settings = self._shelf.take(placed.path), self._settings
+        pixels, settings = self.shelf.take(placed.path), self._settings
         suffix = ".png" if settings.lossless else ".jpg"
         names, samples = [], []
         for index, (face, points) in enumerate(zip(placed.faces, placed.points, strict=True)):
@@ -173,8 +181,7 @@ def placed_frames(
         workers=workers,
         shown=False,
     )
-    every = itertools.chain.from_iterable(seen for _, seen in results)
-    fresh = (seen for seen in every if seen.path.name in unseen)
+    fresh = _fresh(extractor, itertools.chain.from_iterable(s for _, s in results), unseen)
     coming, cuts = next(fresh, None), _Cuts()
     waiting: dict[int, tuple[Path, tuple[FoundFace, ...]]] = {}
     for place, path in chosen:
@@ -192,6 +199,15 @@ def placed_frames(
         ready = smoother.push(place, [SeenFace(f.box, f.points) for f in faces], cut=row["cut"])
         yield from _placed(ready, waiting, todo)
     yield from _placed(smoother.flush(), waiting, todo)
+
+
+def _fresh(extractor: Extractor, every: Iterable[_Seen], unseen: set[str]) -> Iterator[_Seen]:
+    """What was looked at for the first time; nobody comes back for the frames of the rest."""
+    for seen in every:
+        if seen.path.name in unseen:
+            yield seen
+        else:
+            extractor.shelf.drop(seen.path)
 
 
 def _batches(chosen: Sequence[tuple[int, Path]], unseen: set[str]) -> Iterator[tuple[Path, ...]]:
