@@ -152,9 +152,22 @@ def _match_rows(values: Tensor, wanted: Tensor) -> Tensor:
     above = torch.searchsorted(others, own).clamp(1, _IDT_BINS)
     start, end = others.gather(1, above - 1), others.gather(1, above)
     targets = above - 1 + ((own - start) / (end - start)).clamp(0, 1)
+    # What lies beyond the first and last of the pixels counted moves as these do.
+    (first, last), (other_first, other_last) = _ends(own), _ends(others)
+    edges = torch.arange(_IDT_BINS + 1, device=targets.device)
+    targets = torch.maximum(torch.minimum(targets, other_last), other_first)
+    targets = torch.where(edges > last, other_last + edges - last, targets)
+    targets = torch.where(edges < first, other_first + edges - first, targets)
     slot = places.long().clamp(0, _IDT_BINS - 1)
     left, right = (targets.gather(1, at).to(values.dtype) for at in (slot, slot + 1))
     return low + width * torch.lerp(left, right, places - slot)
+
+
+def _ends(shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Last edge of each row with nothing below it, first one with nothing above: (rows, 1)."""
+    first = (shares < 2e-6).sum(1, keepdim=True) - 1
+    last = (shares < 1).sum(1, keepdim=True)
+    return first.double(), last.clamp_max(_IDT_BINS).double()
 
 
 def _cumulated(places: Tensor, bins: int) -> Tensor:

@@ -74,7 +74,10 @@ def _match(values: Row, wanted: Row) -> Row:
     slope = np.linspace(0, 1e-6, len(edges))
     zero = np.zeros(1)
     own, others = (np.concatenate([zero, shares]) + slope for shares in (own, others))
-    return np.asarray(np.interp(values, edges, np.interp(own, others, edges)))
+    # The ends go to the ends: beyond them are edges with as little below or above.
+    low, high = np.count_nonzero(others < 2e-6) - 1, np.count_nonzero(others < 1)
+    targets = np.interp(own, others[low : high + 1], edges[low : high + 1])
+    return np.asarray(np.interp(values, edges, targets))
 
 
 def _match_as_predecessor(values: Row, wanted: Row) -> Row:
