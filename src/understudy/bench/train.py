@@ -51,5 +51,5 @@ def _noise(config: ModelConfig, device: torch.device, seed: int) -> Side:
     shape = (32, 4, size, size)
     planes = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
     names = tuple(str(i) for i in range(len(planes)))
-    bank = SampleBank(planes, np.zeros(len(names)), names, device)
+    bank = SampleBank(planes, lambda: np.zeros(len(names)), names, device)
     return Side(bank, np.arange(len(names)), np.arange(0))

@@ -13,7 +13,7 @@ aliased), at a quarter of the cost of a cubic read; storing at twice the resolut
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -43,16 +43,22 @@ class SampleBank:
     """Faces of one side as planes of 0..255, at a side of `size` pixels.
 
     `planes` holds red, green, blue, mask and, if asked for, eyes-and-mouth. `yaw` is in radians,
-    positive as `head_pose` says, NaN if not asked for. `names` tell the faces apart in messages.
+    positive as `head_pose` says; it takes a millisecond a face and is found when first asked for.
+    `names` tell the faces apart in messages.
     """
 
     planes: UInt8[Tensor, "n c s s"] | PagedPlanes
-    yaw: Float64[np.ndarray, " n"]
+    find_yaw: Callable[[], Float64[np.ndarray, " n"]]
     names: tuple[str, ...]
     device: torch.device
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def yaw(self) -> Float64[np.ndarray, " n"]:
+        """How far each face is turned to the side."""
+        return self.find_yaw()
 
     @property
     def is_paged(self) -> bool:
@@ -86,7 +92,6 @@ def build_bank(
     job: Job,
     eyes_mouth: bool = False,
     parity: bool = False,
-    angles: bool = True,
     side: str = "faces",
     workers: int = 2,
     cache_dir: Path | None = None,
@@ -94,8 +99,7 @@ def build_bank(
 ) -> SampleBank:
     """Bank of all `faces`, brought to one face type and size.
 
-    `parity` stores them at the network's resolution, reduced as the predecessor does it. Without
-    `angles`, which take a millisecond a face, the yaw is no number. For a face
+    `parity` stores them at the network's resolution, reduced as the predecessor does it. For a face
     that can't be read another stands in, and the job is told. Faces that take more than
     `host_bytes` of host memory (by default a share of the machine's) are fetched when needed and
     kept in a nameless file in `cache_dir`.
@@ -111,9 +115,11 @@ def build_bank(
     plan = partial(face_planes, size=size, face_type=face_type, eyes_mouth=eyes_mouth)
     names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(known))
     make = _Maker(faces, names, partial(plan, parity=parity), job=job, side=side)
-    yaw = np.full(len(known), np.nan)
-    if angles:
-        yaw = np.array([head_pose(face.landmarks, _side_of(face))[1] for face in known])
+
+    @cache
+    def yaw() -> Float64[np.ndarray, " n"]:
+        return np.array([head_pose(face.landmarks, _side_of(face))[1] for face in known])
+
     shape = (len(known), channels, size, size)
     place = _place(shape, device, host_bytes)
     told = f"{side}: {len(known)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"

@@ -133,6 +133,30 @@ class FaceList(Sequence[FaceSample]):
         return iter(self._known)
 
 
+class FacePart(Sequence[FaceSample]):
+    """The faces at `places` among others."""
+
+    def __init__(self, faces: Sequence[FaceSample], places: Int64[np.ndarray, " n"]) -> None:
+        known = list(faces)
+        self._faces, self._places = faces, places
+        self._known = [known[place] for place in places]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> FaceSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FaceSample]: ...
+    def __getitem__(self, index: int | slice) -> FaceSample | Sequence[FaceSample]:
+        if isinstance(index, slice):
+            return [self._faces[int(place)] for place in self._places[index]]
+        return self._faces[int(self._places[index])]
+
+    def __iter__(self) -> Iterator[FaceSample]:
+        return iter(self._known)
+
+
 def _light(face: FaceSample) -> FaceSample:
     """The face without what takes memory."""
     return replace(
