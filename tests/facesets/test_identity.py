@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.facesets.identity import embed_faces, find_people, identity_order, keep_like
-from understudy.types import FaceSample, FaceType
+from understudy.facesets.identity import find_people, identity_order, keep_like
 
 SAME = 0.4
 
@@ -94,31 +93,3 @@ def test_twenty_thousand_faces_need_no_square_of_memory(people: int) -> None:
     assert peak < 400e6
     # Faces came in turns, so the first face of each person has that person's number.
     np.testing.assert_array_equal(labels, truth)
-
-
-class MeanColours:
-    """An embedder of one thing only: the picture's colour."""
-
-    name, same_person, same_shot = "colour", 0.9, 0.9
-
-    def embed(self, images, landmarks):
-        rows = np.array([image.mean((0, 1)) for image in images], np.float32).reshape(-1, 3)
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-@pytest.mark.parametrize("count", [0, 5, 64, 130])
-def test_faces_are_embedded_in_order_a_few_at_a_time(count: int) -> None:
-    alive: list[int] = []
-
-    def face(number: int) -> FaceSample:
-        def load() -> np.ndarray:
-            alive.append(number)
-            return np.full((4, 4, 3), [1, number / 200, 0], np.float32)
-
-        return FaceSample(load=load, landmarks=np.zeros((68, 2)), face_type=FaceType.WHOLE)
-
-    told: list[int] = []
-    vectors = embed_faces((face(i) for i in range(count)), MeanColours(), on_progress=told.append)
-    assert vectors.shape == (count, 3) and alive == list(range(count))
-    np.testing.assert_allclose(vectors[:, 1] / vectors[:, 0], np.arange(count) / 200, rtol=1e-5)
-    assert told[-1] == count and told == sorted(told)

@@ -87,6 +87,19 @@ def test_a_damaged_picture_goes_to_the_trash_and_is_told(workspace: Workspace) -
     assert len(content(aligned)) == 62
 
 
+def test_debug_pictures_are_not_sorted_among_the_faces(workspace: Workspace) -> None:
+    aligned = workspace.src.aligned_dir
+    before = content(aligned)
+    (aligned / "00003_0.jpg").rename(aligned / "mine_debug.jpg")  # a face in spite of its name
+    assert run(workspace, "faceset", "debug", "src") == 0
+    assert run(workspace, "sort", "src", "--by", "hist") == 0
+    assert sorted(content(aligned).values()) == sorted(before.values())
+    trash = content(aligned.with_name("aligned_trash"))
+    assert len(trash) == 61 and all(name.endswith("_debug.jpg") for name in trash)
+    assert run(workspace, "faceset", "undo", "src") == 0
+    assert "mine_debug.jpg" in content(aligned) and len(content(aligned)) == 62 + 61
+
+
 def test_a_stopped_sort_goes_on(workspace: Workspace) -> None:
     aligned = workspace.src.aligned_dir
     before = content(aligned)
@@ -127,6 +140,13 @@ def test_what_can_not_be_sorted(workspace: Workspace, shared: Path, tmp_path: Pa
     with pytest.raises(MaterialError, match=r"1 pictures that blur would all sort out"):
         sort(plain, "blur")
     assert [p.name for p in plain.iterdir()] == ["00902_0.jpg"]
+
+
+def test_like_goes_with_identity_only(workspace: Workspace) -> None:
+    face = str(workspace.src.aligned_dir / "00001_0.jpg")
+    assert run(workspace, "sort", "src", "--by", "hist", "--like", face) == 2
+    assert run(workspace, "sort", "src", "--by", "identity", "--like", face) == 0
+    assert len(content(workspace.src.aligned_dir.with_name("aligned_trash"))) >= 1
 
 
 def test_oneface_of_single_faces_renames_nothing(workspace: Workspace) -> None:

@@ -1,20 +1,16 @@
 """Whose face each one is: embeddings of a faceset gathered into people.
 
-A faceset or its embeddings in; a label per face, an order, or a yes and no out. Faces are first
+Embeddings in, of any embedder; a label per face, an order, or a yes and no out. Faces are first
 gathered into small groups that are surely one person's, then the groups into people, so that time
-and memory grow with the number of faces and not with its square. Knows nothing of files or names;
-the embeddings come from any embedder.
+and memory grow with the number of faces and not with its square. Knows nothing of files, names or
+pictures.
 """
-
-from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from understudy.faces.identity.registry import Embedder, Embeddings
-from understudy.types import FaceSample
+from understudy.faces.identity.registry import Embeddings
 
-_BATCH = 64
 _BLOCK = 1024
 # Faces of one person in like pose and light. Too many groups are gathered more coarsely, at first
 # only as far as one person reaches; beyond the larger number memory would not do.
@@ -26,37 +22,6 @@ _MOST_GROUPS = 12_000
 # many pairs of a group's own it takes to outweigh that.
 _USUAL = 0.61
 _TRUST = 4.0
-
-
-def embed_faces(
-    faces: Iterable[FaceSample],
-    embedder: Embedder,
-    *,
-    on_progress: Callable[[int], None] | None = None,
-) -> Embeddings:
-    """A vector per face, in order; reads a few pictures at a time.
-
-    `on_progress` is told how many are done.
-    """
-    done: list[Embeddings] = []
-    batch: list[FaceSample] = []
-    num = 0
-    for face in faces:
-        batch.append(face)
-        num += 1
-        if len(batch) == _BATCH:
-            done.append(_embed(batch, embedder))
-            batch = []
-            if on_progress is not None:
-                on_progress(num)
-    done.append(_embed(batch, embedder))
-    if on_progress is not None:
-        on_progress(num)
-    return np.concatenate([part for part in done if len(part)] or done[:1])
-
-
-def _embed(faces: list[FaceSample], embedder: Embedder) -> Embeddings:
-    return embedder.embed([face.image for face in faces], [face.landmarks for face in faces])
 
 
 def keep_like(

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from understudy.errors import FileError, MaterialError
+from understudy.errors import MaterialError, OptionError
 from understudy.job import Job
 from understudy.options import argument, option
+from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Workspace
@@ -52,9 +53,11 @@ class SortOptions(StepOptions):
     closeness: float = option(
         2.0, "duplicate: how alike faces are, in levels of 255.", group="Methods", ge=0, le=64
     )
-
     embedder: Literal["texture", "sface"] = option(
         "texture", "identity: what tells people apart.", group="Methods"
+    )
+    like: tuple[Path, ...] = option(
+        (), "identity: faces of a faceset; only faces of their person stay.", group="Methods"
     )
 
 
@@ -64,25 +67,34 @@ def sort(options: SortOptions, job: Job) -> Report:
     Raises:
         FileError: the faces are in a pak.
         MaterialError: there are no faces, or none would be left.
+        OptionError: options that don't go together.
     """
     from understudy.facesets import edit
     from understudy.facesets.sorting.methods import SORTS, SortSettings
     from understudy.facesets.sorting.table import measure
 
+    if options.like and options.by != "identity":
+        raise OptionError(
+            "--like",
+            expected="--by identity with it",
+            found=f"--by {options.by}",
+            remedy="Add --by identity, or leave --like out.",
+        )
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     finished = edit.recover(folder)
     if finished:
         job.message(f"{finished}: was stopped half way and is finished now")
-    _refuse_pak(folder, options.faces)
+    refuse_pak(folder, options.faces)
     method = SORTS[options.by]
     settings = SortSettings(
         target=options.target,
         similar=not options.dissimilar,
         closeness=options.closeness,
         embedder=options.embedder,
+        like=options.like,
     )
     table = measure(folder, method.kinds_with(settings), job)
-    damaged = [folder / failure.item for failure in job.failures]
+    damaged = [folder / item for item in dict.fromkeys(f.item for f in job.failures)]
     if len(damaged) > len(table):  # no faults of single files
         raise MaterialError(
             folder,
@@ -90,6 +102,7 @@ def sort(options: SortOptions, job: Job) -> Report:
             found=f"{len(damaged)} that can't: {job.failures[0].reason}",
             remedy="Nothing was moved. Check the folder and the disk.",
         )
+    table, drawn = _without_debug_pictures(table)
     kept, rejected = _orders(table, method, settings, job)
     if options.reverse:
         kept = {person: order[::-1] for person, order in kept.items()}
@@ -105,22 +118,22 @@ def sort(options: SortOptions, job: Job) -> Report:
             remedy="Nothing was moved. Extract faces into it, or sort by something else.",
         )
     moves = _renamed(table, kept) if out or options.by != "oneface" else []
+    if moves and drawn:  # they have the old names
+        moves += edit.trash_moves(folder, drawn)
+        job.message(f"{len(drawn)} debug pictures go to the trash; draw them anew")
     moves += edit.trash_moves(folder, [*out, *damaged])
     job.check()
     edit.apply_moves(folder, moves, operation=f"sort {options.by}")
     return _report(options, table, kept=sum(map(len, kept.values())), out=out, damaged=damaged)
 
 
-def _refuse_pak(folder: Path, faces: str) -> None:
-    from understudy.facesets.pack import PAK_NAME
+def _without_debug_pictures(table: "Table") -> "tuple[Table, list[Path]]":
+    """The table of the faces, and the pictures that `faceset debug` put beside them."""
+    from understudy.steps.faceset.debug import is_debug_picture
 
-    if (folder / PAK_NAME).is_file():
-        raise FileError(
-            folder / PAK_NAME,
-            expected="faces as files, which can be renamed",
-            found="a pak",
-            remedy=f"First: understudy faceset unpack {faces}",
-        )
+    drawn = [is_debug_picture(table.path(index)) for index in range(len(table))]
+    faces = [index for index, other in enumerate(drawn) if not other]
+    return table.part(faces), [table.path(i) for i, other in enumerate(drawn) if other]
 
 
 Places = dict[str, tuple[int, ...]]

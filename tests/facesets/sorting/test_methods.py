@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.errors import MaterialError, OptionError
+from understudy.faces.identity.texture import TextureEmbedder
 from understudy.facesets.sorting.look import KINDS
 from understudy.facesets.sorting.methods import SORTS, SortSettings
 from understudy.facesets.sorting.table import Table, measure
@@ -146,6 +147,19 @@ def test_identity_puts_people_together(shared: Path, table: Table) -> None:
     assert "people" in said[0]
     with pytest.raises(OptionError, match="embedder"):
         SORTS["identity"].kinds_with(SortSettings(embedder="none"))
+
+
+def test_identity_keeps_one_person(table: Table) -> None:
+    faces = np.flatnonzero(table["is_face"])
+    likeness = table["embedding"][faces] @ table["embedding"][5]
+    settings = SortSettings(like=(table.path(5),))
+    order = SORTS["identity"].order(table, settings, Job("sort"))
+    assert sorted(order.kept) == sorted(faces[likeness >= TextureEmbedder.same_person].tolist())
+    assert 5 in order.kept and 0 < len(order.kept) < len(faces)
+    assert sorted(order.kept + order.rejected) == list(range(len(table)))
+    no_face = SortSettings(like=(table.aligned_dir / "00902_0.jpg",))
+    with pytest.raises(MaterialError, match="face out of a faceset"):
+        SORTS["identity"].order(table, no_face, Job("sort"))
 
 
 def test_landmark_fit_shows_the_worst_first(table: Table) -> None:

@@ -8,16 +8,18 @@ Source: reference "dfl-pipeline" section 9.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from understudy.errors import MaterialError
-from understudy.faces.identity.registry import EMBEDDERS
-from understudy.facesets.identity import identity_order
+from understudy.faces.identity.registry import EMBEDDERS, Embeddings
+from understudy.facesets.identity import identity_order, keep_like
 from understudy.facesets.sorting.best import best_faces
 from understudy.facesets.sorting.chains import difference_chain, dissimilarity, histogram_order
 from understudy.facesets.sorting.duplicates import duplicates
+from understudy.facesets.sorting.look import KINDS, Look
 from understudy.facesets.sorting.table import Table
 from understudy.job import Job
 from understudy.registry import Registry
@@ -32,13 +34,14 @@ class SortSettings:
 
     `target` is about how many faces the best-faces methods keep; `similar` chains absdiff by what
     is alike (else by what differs); `closeness` is how alike duplicates are, in levels of 255;
-    `embedder` tells people apart.
+    `embedder` tells people apart; `like` are face files of the one person to keep, none for all.
     """
 
     target: int = DEFAULT_TARGET
     similar: bool = True
     closeness: float = 2.0
     embedder: str = "texture"
+    like: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +215,34 @@ def _duplicate(table: Table, settings: SortSettings, job: Job) -> Order:
 def _identity(table: Table, settings: SortSettings, job: Job) -> Order:
     faces = np.flatnonzero(table["is_face"])
     same = EMBEDDERS[settings.embedder]("cpu").same_person
+    if settings.like:
+        wanted = _references(settings)
+        faces = faces[keep_like(wanted, table["embedding"][faces], same_person=same)]
     order, labels = identity_order(table["embedding"][faces], same_person=same)
     counts = ", ".join(str(count) for count in np.bincount(labels)[:_COUNTED])
     job.message(f"{len(np.unique(labels))} people: {counts} faces")
     kept = tuple(faces[order].tolist())
     return Order(kept, _others(kept, len(table)))
+
+
+def _references(settings: SortSettings) -> Embeddings:
+    """Vectors of the faces of the person to keep.
+
+    Raises:
+        FileError: a file can't be read.
+        MaterialError: one is no face of a faceset.
+    """
+    looks = [Look(path) for path in settings.like]
+    for look in looks:
+        if look.face is None:
+            raise MaterialError(
+                look.path,
+                expected="a face out of a faceset",
+                found="a picture without a face's metadata",
+                remedy="Extract it first, or take one of the faces that are to be sorted.",
+            )
+    kind = KINDS[f"identity_{settings.embedder}"]
+    return np.stack([kind.measure(look)["embedding"] for look in looks])
 
 
 def _split(goes: Iterable[bool] | Flags) -> Order:

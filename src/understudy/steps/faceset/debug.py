@@ -67,6 +67,16 @@ def _draw(options: DebugOptions, folder: Path, job: Job) -> Report:
     )
 
 
+def is_debug_picture(path: Path) -> bool:
+    """Whether `debug` made this file: a user may well have named a face so."""
+    from understudy.errors import FormatError
+
+    try:
+        return path.name.endswith(SUFFIX) and _is_debug(path)
+    except FormatError:  # of whatever made it
+        return False
+
+
 def _remove(folder: Path, job: Job) -> Report:
     from understudy.files import remove_files
 

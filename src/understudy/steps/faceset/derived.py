@@ -14,6 +14,7 @@ from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.faceset.left_out import tell_left_out
+from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
@@ -56,6 +57,7 @@ def derive(options: DerivedOptions, job: Job, *, step: str, suffix: str, change:
 
     Raises:
         OptionError: the options don't go together, or the folder holds something else.
+        FileError: faces to be replaced are in a pak.
         MaterialError: there are no faces.
     """
     from understudy.facesets.faceset import Faceset
@@ -111,8 +113,6 @@ def _probe(faceset: "Faceset", change: Change) -> None:
 
 def _out_dir(options: DerivedOptions, folder: Path, suffix: str) -> Path:
     """Where the new faces go; made if it is not there."""
-    from understudy.facesets.pack import PAK_NAME
-
     if options.replace and options.out is not None:
         raise OptionError(
             "--replace",
@@ -120,13 +120,8 @@ def _out_dir(options: DerivedOptions, folder: Path, suffix: str) -> Path:
             found="both",
             remedy="Leave one of them out.",
         )
-    if options.replace and (folder / PAK_NAME).is_file():
-        raise OptionError(
-            folder / PAK_NAME,
-            expected="loose faces to replace",
-            found="a pak",
-            remedy=f"First: understudy faceset unpack {options.faces}; or leave --replace out.",
-        )
+    if options.replace:
+        refuse_pak(folder, options.faces)
     real = folder.resolve()
     out_dir = options.out or real.with_name(real.name + suffix)
     if out_dir.resolve() == real:

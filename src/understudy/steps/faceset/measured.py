@@ -1,4 +1,7 @@
-"""The traits of a faceset's faces, measured once and cached beside it."""
+"""What steps ask of a faceset before they work on its files: loose faces, and their traits.
+
+A folder in; traits that are measured once and cached beside it out, or an error for a pak.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +13,23 @@ if TYPE_CHECKING:
     from understudy.facesets.statistics import Traits
 
 
+def refuse_pak(folder: Path, faces: str) -> None:
+    """Raises unless the faces are files of their own; `faces` is what the user called the folder.
+
+    Raises:
+        FileError: they are in a pak.
+    """
+    from understudy.facesets.pack import PAK_NAME
+
+    if (folder / PAK_NAME).is_file():
+        raise FileError(
+            folder / PAK_NAME,
+            expected="faces in files of their own",
+            found="a pak",
+            remedy=f"First: understudy faceset unpack {faces}",
+        )
+
+
 def measured_traits(folder: Path, job: Job) -> "Traits":
     """Traits of all faces in a folder; what can't be read is among the job's failures.
 
@@ -18,18 +38,11 @@ def measured_traits(folder: Path, job: Job) -> "Traits":
         MaterialError: there is no face.
     """
     from understudy.facesets.edit import recover
-    from understudy.facesets.pack import PAK_NAME
     from understudy.facesets.sorting.table import measure
     from understudy.facesets.statistics import KINDS, traits_of
 
     recover(folder)
-    if (folder / PAK_NAME).is_file():
-        raise FileError(
-            folder / PAK_NAME,
-            expected="faces as files, which can be measured",
-            found="a pak",
-            remedy="Unpack it first: understudy faceset unpack.",
-        )
+    refuse_pak(folder, str(folder))
     # Faces of two sets have the same names: what fails in one must not hide another's.
     own = job.for_step(job.step)
     traits = traits_of(measure(folder, KINDS, own))

@@ -3,6 +3,7 @@
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.faceset.left_out import tell_left_out
+from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Workspace
@@ -21,24 +22,16 @@ def recover_names(options: RecoverNamesOptions, job: Job) -> Report:
     """Every face under its frame's name and its number in it; undo takes it back.
 
     Raises:
-        OptionError: the faces are in a pak.
-        FileError: a name is taken by a picture that is no face; nothing was renamed.
+        FileError: the faces are in a pak, or a name is taken by a picture that is no face; nothing
+            was renamed.
     """
-    from understudy.errors import OptionError
     from understudy.facesets.edit import Move, apply_moves
     from understudy.facesets.faceset import Faceset
-    from understudy.facesets.pack import PAK_NAME
     from understudy.facesets.rename import origin_of, original_names
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     faceset = Faceset.open(folder)
-    if (folder / PAK_NAME).is_file():
-        raise OptionError(
-            folder / PAK_NAME,
-            expected="loose faces to rename",
-            found="a pak",
-            remedy=f"First: understudy faceset unpack {options.faces}",
-        )
+    refuse_pak(folder, options.faces)
     names = faceset.names
     found = job.map(
         lambda index: origin_of(names[index], faceset[index]),
