@@ -55,6 +55,7 @@ class Job:
         self.failures: list[Failure] = []
         self._sinks = tuple(sinks)
         self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._settings: deque[tuple[str, Any]] = deque()
         self._cancelled = threading.Event()
         self._running = threading.Event()
         self._running.set()
@@ -66,7 +67,7 @@ class Job:
     def for_step(self, step: str) -> "Job":
         """The same watchers, commands and cancelling, under the name of another step."""
         child = Job(step, sinks=self._sinks, workers=self.workers)
-        child._commands = self._commands
+        child._commands, child._settings = self._commands, self._settings
         child._cancelled, child._running = self._cancelled, self._running
         child._stop_asked, child._emitting = self._stop_asked, self._emitting
         return child
@@ -140,6 +141,13 @@ class Job:
                 found.append(self._commands.get_nowait())
             except queue.Empty:
                 return found
+
+    def settings(self) -> list[tuple[str, Any]]:
+        """Options to change, with their values, that came since the last call."""
+        found = []
+        while self._settings:
+            found.append(self._settings.popleft())
+        return found
 
     def map(
         self,
@@ -228,6 +236,10 @@ class Job:
                 self._stop_asked.set()
                 self._running.set()
             self._commands.put(name)
+
+    def set(self, key: str, value: Any) -> None:  # any JSON value
+        """Ask the step to change one of its options while it runs; it says whether it can."""
+        self._settings.append((key, value))
 
     def _emit(self, kind: str, **data: Any) -> None:  # any JSON value
         event = Event(kind, self.step, time.time(), data)

@@ -50,8 +50,12 @@ def _obey(job: Job, line: str) -> None:
         return
     try:
         said = json.loads(line)
-        job.command(str(said["command"] if isinstance(said, dict) else said))
-    except (ValueError, KeyError):
+        command = said["command"] if isinstance(said, dict) else said
+        if command == "set":
+            job.set(str(said["key"]), said["value"])
+        else:
+            job.command(str(command))
+    except (ValueError, KeyError, TypeError):
         job.message(f'ignored on standard input: {line[:80]!r} is no {{"command": ...}}')
     except UnderstudyError as error:
         job.message(str(error))

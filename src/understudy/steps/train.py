@@ -9,6 +9,7 @@ from understudy.models.config import ModelConfig
 from understudy.options import option, parse
 from understudy.steps.perform import StepOptions
 from understudy.training.options import TrainOptions
+from understudy.training.recipe_book import find_recipe
 from understudy.training.recipes import PRESETS, Preset
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
@@ -21,6 +22,7 @@ FIXED = (
     *("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims"),
     *("inter_dims", "morph_factor"),
 )
+_TRAINING = frozenset(TrainOptions.model_fields)
 
 
 class TrainStepOptions(StepOptions, TrainOptions):
@@ -29,6 +31,11 @@ class TrainStepOptions(StepOptions, TrainOptions):
     model: str = option("new", "Name of the model.", group="Model", pattern=r"^[^/\\]+$")
     preset: PresetName | None = option(
         None, "Model and training to begin with: demo, quick96, saehd or amp.", group="Model"
+    )
+    recipe: str | None = option(
+        None,
+        "Train unattended in phases: standard, fast, hd, dfl, or a JSON file of one's own.",
+        group="Model",
     )
     pretrain_faces: Path | None = option(
         None,
@@ -75,12 +82,19 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     path = workspace.model_dir / options.model
     exists = (path / "config.json").exists()
     folder = open_model(path) if exists else None
-    base = PRESETS[options.preset or "quick96"]
+    recipe = find_recipe(options.recipe) if options.recipe is not None else None
+    given = recipe.preset if recipe is not None and options.preset is None else None
+    base = given or PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
     config = config_for(options, base, folder.config if folder is not None else None)
     if folder is not None and options.preset and config != config_for(options, base, None):
         job.message(f"model {options.model} stays as it was made; --preset is for a new one")
-    training = options_for(options, base, newest.options if newest else None)
+    begins = recipe is not None and (newest is None or not _follows(newest, options.recipe))
+    training = options_for(options, base, newest.options if newest and not begins else None)
+    settings = {n: getattr(training, n) for n in options.model_fields_set & _TRAINING}
+    plan = newest.plan.with_settings(settings) if newest and newest.plan else None
+    if recipe is not None:
+        plan = recipe.plan(options.recipe or "", settings)
     src, dst = (Faceset.open(where) for where in _face_dirs(workspace, options, training))
     if folder is None and config.notice:
         job.message(config.notice)
@@ -97,7 +111,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
-    result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job)
+    result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job, plan=plan)
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
         job.message(f"training ended: {result.reason}")
@@ -132,6 +146,11 @@ def _face_dirs(
             remedy="Give a folder or pak, or turn --no-pretrain.",
         )
     return options.pretrain_faces, options.pretrain_faces
+
+
+def _follows(newest: "SaveFacts", recipe: str | None) -> bool:
+    """Whether the model is already trained by this recipe."""
+    return newest.plan is not None and newest.plan.recipe == recipe
 
 
 def _is_over(training: TrainOptions, newest: "SaveFacts") -> bool:

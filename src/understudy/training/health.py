@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from understudy.training.options import TrainOptions
+
 COLLAPSE_SHARE = 0.7
 """A likeness below this share of the best one, twice in a row, is a collapse."""
 YOUNG_ITERATIONS = 200
@@ -30,6 +32,20 @@ class Health:
 
     best: dict[str, float] = field(default_factory=dict)
     _low: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, measures: Iterable[tuple[int, str, float]]) -> "Health":
+        """Health that knows the best of these measures: (iteration, name, value)."""
+        health = cls()
+        for iteration, name, value in measures:
+            if "SSIM" in name and iteration >= YOUNG_ITERATIONS and math.isfinite(value):
+                health.best[name] = max(health.best.get(name, 0.0), value)
+        return health
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the last look at the faces kept aside was much worse than the best."""
+        return any(self._low.values())
 
     def check_losses(self, src: float, dst: float, *, iteration: int) -> None:
         """Nothing, if both are numbers.
@@ -68,6 +84,13 @@ class Health:
             if self._low[name] >= 2:
                 self._low[name] = 0
                 raise Unhealthy(f"{name} fell to {value:.3f} from {best:.3f}")
+
+
+def cure(options: TrainOptions) -> dict[str, bool | float]:
+    """What to change after a roll-back: gradients are clipped, or else the step size halved."""
+    if not options.clipgrad:
+        return {"clipgrad": True}
+    return {"learning_rate": options.learning_rate / 2}
 
 
 def likeness(

@@ -16,14 +16,13 @@ from torch import Tensor
 
 from understudy.errors import Cancelled, OptionError, StateError, StorageError
 from understudy.job import Job
-from understudy.models import build
 from understudy.models.devices import choose_device
 from understudy.training.batches import BatchSource
-from understudy.training.health import Health, Unhealthy
+from understudy.training.beginning import begin, check_measurable, move_on, take_up
+from understudy.training.health import Health, Unhealthy, cure
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
-from understudy.training.pretraining import end_pretraining
 from understudy.training.preview import write_preview
 from understudy.training.setting import changed
 from understudy.training.sides import load_side
@@ -96,12 +95,12 @@ class Trainer:
         self._device = choose_device(options.device)
         self._faces = (src, dst)
         folder.sweep()
-        self.state = self._begin()
-        self._follow(plan)
+        self.state = begin(folder, options, job.message)
+        take_up(plan, self.state, job.message)
         self._load_sides()
         self._prepare()
         self._check_measurable()
-        self._health = Health()
+        self._health = Health.after(self.state.history.measures)
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
@@ -282,22 +281,6 @@ class Trainer:
         self.state.adversaries = self._step.adversaries.added_to(self.state.adversaries)
         return self.state
 
-    def _begin(self) -> TrainState:
-        """The last save, or a new model where none was ever made."""
-        if self._folder.has_save:
-            state = self._folder.load(self._job.message)
-            if state.options.pretrain and not self._options.pretrain:
-                self._end_pretraining(state)
-            state.options = self._options
-            return state
-        config = self._folder.config
-        return TrainState(config, build(config, seed=self._options.seed), self._options)
-
-    def _end_pretraining(self, state: TrainState) -> None:
-        kept, options = self._folder.backup(), self._options
-        anew = ", ".join(end_pretraining(state, seed=options.seed, parity=options.dfl_parity))
-        self._job.message(f"pretraining is over: {anew} begin anew; the model as it was: {kept}")
-
     def _take_over_optimizer(self) -> None:
         """The optimizer goes on with what was saved; one of another kind begins anew."""
         saved, optimizer = self.state.optimizer, self._step.optimizer
@@ -334,43 +317,25 @@ class Trainer:
         saved.attempt, saved.options, model = attempt, self.state.options, self.state.model
         saved.seconds = self.state.seconds
         load_weights(model, saved.model.state_dict(), self._folder.path)
+        changes = cure(self._options)
+        self._job.message(
+            "".join(f"{name} is {value} from now on" for name, value in changes.items())
+        )
+        saved.options = saved.options.model_copy(update=changes)
+        if saved.plan is not None and self.state.plan is not None:
+            saved.plan = saved.plan.with_settings(self.state.plan.settings | changes)
         saved.model, self.state = model, saved
-        self._take_over_optimizer()
-        self._step.refresh()
-        self._health = Health()
+        self._prepare()
+        self._health = Health.after(saved.history.measures)
         self._saved_iteration = saved.iteration
-        self._use_attempt()
-
-    def _follow(self, plan: Plan | None) -> None:
-        """Take up a plan, or go on with the one the model is in."""
-        state, given = self.state, plan
-        if given is not None and (state.plan is None or not state.plan.is_as(given)):
-            given = given.model_copy(
-                update={"began": state.iteration, "best_at": state.iteration}
-            )
-            self._job.message(given.told())
-            state.plan = given
-        elif state.plan is not None:
-            if given is not None:
-                state.plan = state.plan.with_settings(given.settings)
-            if not state.plan.is_over:
-                number, name = state.plan.place + 1, state.plan.phase.name
-                self._job.message(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
 
     def _move_on(self) -> None:
         """To the next phase of the plan, if the present one is over."""
-        plan, iteration = self.state.plan, self.state.iteration
-        why = None if plan is None or plan.is_over else plan.why_over(iteration)
-        if plan is None or why is None:
+        if not move_on(self.state, self._job.message):
             return
-        self._tell()
-        moved = plan.moved_on(iteration, why)
-        following = "it was the last" if moved.is_over else f"now {moved.phase.name}"
-        self._job.message(
-            f"phase {plan.phase.name} ended at iteration {iteration}: {why}; {following}"
-        )
-        self.state.plan = moved
-        if not moved.is_over:
+        plan = self.state.plan
+        if plan is not None and not plan.is_over:
+            self._tell()
             self._reprepare()
             self._save()
 
@@ -405,23 +370,19 @@ class Trainer:
         state = self.state
         return state.options if state.plan is None else state.plan.acting(state.options)
 
+    def _make_step(self) -> TrainStep:
+        return TrainStep(self.state.model, self._options, device=self._device)
+
+    def _check_measurable(self) -> None:
+        check_measurable(self.state, can_measure=self._watch.can_measure)
+
     def _prepare(self) -> None:
         self._options = self._acting()
-        self._step = TrainStep(self.state.model, self._options, device=self._device)
+        self._step = self._make_step()
         self._take_over_optimizer()
         src, dst = self._sides
         self._watch = Watch(self.state.model, src, dst, dtype=self._step.dtype)
         self._use_attempt()
-
-    def _check_measurable(self) -> None:
-        plan = self.state.plan
-        if plan is not None and any(p.plateau for p in plan.phases) and not self._watch.can_measure:
-            raise OptionError(
-                "--held-out",
-                expected="faces kept aside on both sides, by which the recipe's phases end",
-                found="none",
-                remedy="Raise --held-out or give more faces.",
-            )
 
     def _load_sides(self) -> None:
         options, plan, config = self._acting(), self.state.plan, self._folder.config
@@ -429,7 +390,15 @@ class Trainer:
         options = options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
         self._eyes_mouth = options.eyes_mouth_prio
         self._sides = tuple(
-            load_side(faces, name, config=config, options=options, device=self._device, job=self._job)
+            load_side(
+                faces,
+                name,
+                config=config,
+                options=options,
+                device=self._device,
+                job=self._job,
+                cache_dir=self._folder.path,
+            )
             for faces, name in zip(self._faces, ("src", "dst"), strict=True)
         )
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from understudy import files
 from understudy.errors import FormatError, StateError
+from understudy.training.phases import Plan
 
 TENSORS, OPTIONS, SAVE = "state.safetensors", "options.json", "save.json"
 
@@ -33,6 +34,7 @@ class SaveMark(BaseModel):
     history_bytes: int
     history_measures: int
     files: dict[str, FileMark]
+    plan: Plan | None = None
 
 
 def read_mark(folder: Path) -> SaveMark:

@@ -33,6 +33,7 @@ from understudy.training.backups import make_backup, remove
 from understudy.training.dfl_import import export_dfl, import_dfl
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
+from understudy.training.phases import Plan
 from understudy.training.save_mark import (
     OPTIONS,
     SAVE,
@@ -73,6 +74,7 @@ class SaveFacts:
     seconds: float
     options: TrainOptions
     sha256: str
+    plan: Plan | None = None
 
 
 class LoadedModel(NamedTuple):
@@ -116,7 +118,8 @@ class ModelFolder:
                 say(f"save {folder.name} is damaged ({error.found}); trying the one before")
                 continue
             options = TrainOptions.model_validate(values)
-            return SaveFacts(mark.iteration, mark.seconds, options, mark.files[TENSORS].sha256)
+            digest = mark.files[TENSORS].sha256
+            return SaveFacts(mark.iteration, mark.seconds, options, digest, mark.plan)
         return None
 
     def sweep(self) -> None:
@@ -149,8 +152,9 @@ class ModelFolder:
                 history_bytes=end[0],
                 history_measures=end[2],
                 files=marks,
+                plan=state.plan,
             )
-            files.write_json(partial / SAVE, mark.model_dump())
+            files.write_json(partial / SAVE, mark.model_dump(mode="json"))
             files.fsync(partial)
             partial.rename(target)
             files.fsync(self.saves_dir)
@@ -250,6 +254,7 @@ class ModelFolder:
             sha256=mark.files[TENSORS].sha256,
             adversaries=_under("adversaries/", tensors),
             dfl_options=_dfl_options(self.path),
+            plan=mark.plan,
         )
         try:
             state.history = history_file.read(self._history_path, length=mark.history_bytes)

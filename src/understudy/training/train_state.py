@@ -13,6 +13,7 @@ from understudy.models.config import ModelConfig
 from understudy.models.face_model import FaceModel
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
+from understudy.training.phases import Plan
 
 _AVERAGE = "average/"
 
@@ -41,6 +42,8 @@ class TrainState:
     """State of the discriminators, as `Adversaries.state_tensors` gives it."""
     dfl_options: Mapping[str, Any] = field(default_factory=dict)
     """Options as DFL knows them, of a model that came from there."""
+    plan: Plan | None = None
+    """Phases of a recipe and how far they are, where one is followed."""
 
     @property
     def averaged(self) -> dict[str, Tensor]:

@@ -29,6 +29,11 @@ class Watch:
         count = min(len(src.held_out), len(dst.held_out), _MEASURED_MAX)
         self._measured = tuple(side.held_out[:count] for side in sides)
 
+    @property
+    def can_measure(self) -> bool:
+        """Whether faces were kept aside on both sides."""
+        return bool(len(self._measured[0]))
+
     def measure(self, source: BatchSource, averaged: Mapping[str, Tensor]) -> dict[str, float]:
         """SSIM and PSNR of both sides' faces kept aside; empty if there are none."""
         src, dst = self._measured

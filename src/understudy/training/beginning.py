@@ -1,0 +1,77 @@
+"""Where training begins: a new model or its last save, and its place in the plan it follows.
+
+A model folder, options and a plan in, a `TrainState` out or moved on. Knows no network's inside.
+"""
+
+from collections.abc import Callable
+
+from understudy.errors import OptionError
+from understudy.models import build
+from understudy.training.options import TrainOptions
+from understudy.training.phases import Plan
+from understudy.training.pretraining import end_pretraining
+from understudy.training.state import ModelFolder, TrainState
+
+Say = Callable[[str], None]
+
+
+def begin(folder: ModelFolder, options: TrainOptions, say: Say) -> TrainState:
+    """The last save, or a new model where none was ever made; `say` hears what is unusual.
+
+    Raises:
+        StateError: no save can be read.
+    """
+    if not folder.has_save:
+        return TrainState(folder.config, build(folder.config, seed=options.seed), options)
+    state = folder.load(say)
+    if state.options.pretrain and not options.pretrain:
+        kept = folder.backup()
+        anew = ", ".join(end_pretraining(state, seed=options.seed, parity=options.dfl_parity))
+        say(f"pretraining is over: {anew} begin anew; the model as it was: {kept}")
+    state.options = options
+    return state
+
+
+def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:
+    """Let the model follow `plan`, from where it is if it follows it already.
+
+    Without a plan it goes on with the one it has, if any.
+    """
+    if plan is not None and (state.plan is None or not state.plan.is_as(plan)):
+        say(plan.told())
+        now = state.iteration
+        state.plan = plan.model_copy(update={"began": now, "best_at": now})
+    elif state.plan is not None:
+        if plan is not None:
+            state.plan = state.plan.with_settings(plan.settings)
+        if not state.plan.is_over:
+            number, name = state.plan.place + 1, state.plan.phase.name
+            say(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
+
+
+def move_on(state: TrainState, say: Say) -> bool:
+    """Whether the phase was over, so that the next one holds now."""
+    plan, iteration = state.plan, state.iteration
+    why = None if plan is None or plan.is_over else plan.why_over(iteration)
+    if plan is None or why is None:
+        return False
+    state.plan = moved = plan.moved_on(iteration, why)
+    following = "it was the last" if moved.is_over else f"now {moved.phase.name}"
+    say(f"phase {plan.phase.name} ended at iteration {iteration}: {why}; {following}")
+    return True
+
+
+def check_measurable(state: TrainState, *, can_measure: bool) -> None:
+    """Nothing, if every phase of the plan can end.
+
+    Raises:
+        OptionError: one ends by faces kept aside, and there are none.
+    """
+    if state.plan is None or can_measure or not any(p.plateau for p in state.plan.phases):
+        return
+    raise OptionError(
+        "--held-out",
+        expected="faces kept aside on both sides, by which the recipe's phases end",
+        found="none",
+        remedy="Raise --held-out or give more faces.",
+    )

@@ -1,0 +1,35 @@
+"""How far a run is, what ends it, and the step size that follows.
+
+A state and options in, numbers and reasons out. Knows no loop.
+"""
+
+from understudy.training.options import TrainOptions
+from understudy.training.train_state import TrainState
+
+
+def share_done(state: TrainState, options: TrainOptions) -> float:
+    """How much of the run is done, of the phase where a plan is followed, 0..1; 0 if endless."""
+    if state.plan is not None:
+        whole = state.plan.phase.iterations
+        return min(1.0, (state.iteration - state.plan.began) / whole) if whole else 0.0
+    by_count = state.iteration / options.target_iter if options.target_iter else 0.0
+    by_time = state.seconds / (60 * options.minutes) if options.minutes else 0.0
+    return min(1.0, max(by_count, by_time))
+
+
+def why_ended(state: TrainState, options: TrainOptions) -> str | None:
+    """Why the run is over, if it is."""
+    if options.target_iter and state.iteration >= options.target_iter:
+        return "target iteration reached"
+    if options.minutes and state.seconds >= 60 * options.minutes:
+        return "time is up"
+    if state.plan is not None and state.plan.is_over:
+        return f"all phases of recipe {state.plan.recipe} are done"
+    return None
+
+
+def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> float:
+    """Step size at an iteration, when `share` of the run is done."""
+    risen = min(1.0, (iteration + 1) / options.lr_warmup) if options.lr_warmup else 1.0
+    late = max(0.0, share - 1 + options.lr_fall) / options.lr_fall if options.lr_fall else 0.0
+    return float(options.learning_rate * risen * 0.1 ** min(1.0, late))

@@ -1,0 +1,50 @@
+"""Faces of one side made ready for training: read into a bank, some kept aside.
+
+Faces and options in, a `Side` out. Knows no model but its config.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from understudy.job import Job
+from understudy.models.config import ModelConfig
+from understudy.training.bank import build_bank, names_in_time, split_held_out
+from understudy.training.batches import Side
+from understudy.training.options import TrainOptions, in_force
+from understudy.types import FaceSample
+
+
+def load_side(
+    faces: Sequence[FaceSample],
+    name: str,
+    *,
+    config: ModelConfig,
+    options: TrainOptions,
+    device: torch.device,
+    job: Job,
+    cache_dir: Path | None = None,
+) -> Side:
+    """The faces called `name`, on the device, or where there is room: maybe a file in `cache_dir`.
+
+    Raises:
+        MaterialError: there are none, or they are too tight for the model.
+    """
+    options = in_force(options, config)
+    bank = build_bank(
+        faces,
+        resolution=config.resolution,
+        face_type=config.face_type,
+        device=device,
+        job=job,
+        eyes_mouth=options.eyes_mouth_prio,
+        parity=options.dfl_parity,
+        side=name,
+        workers=job.workers,
+        cache_dir=cache_dir,
+    )
+    trained, held_out = split_held_out(
+        names_in_time(faces), share=options.held_out, seed=options.seed
+    )
+    return Side(bank, trained, held_out)
