@@ -153,6 +153,28 @@ def test_faces_of_another_program_can_be_done_again(workspace: Path) -> None:
     assert contents(aligned).keys() == before.keys()
 
 
+def test_faces_of_another_program_keep_their_kind(workspace: Path, told: Told) -> None:
+    assert extract(workspace, "src")["done"] == 6
+    shutil.rmtree(workspace / "manifests")
+    aligned = workspace / "data_src" / "aligned"
+    (aligned / "00003_0.jpg").unlink()
+    before = contents(aligned)
+    line = told("extract", "src", "--redo", "range", "--workspace", workspace)
+    assert "--image-size 64" in line and contents(aligned) == before
+    assert extract(workspace, "src", "--redo", "faceless")["done"] == 1
+    assert len(contents(aligned)) == 6
+    (aligned / "alice").mkdir()
+    for path in aligned.glob("*.jpg"):
+        path.rename(aligned / "alice" / path.name)
+    assert extract(workspace, "src", "--redo", "range", "--last", "2")["done"] == 2
+    assert sorted(contents(aligned)) == ["00001_0.jpg", "00002_0.jpg"]
+    assert len(contents(aligned / "alice")) == 4
+    assert main(["faceset", "pack", "src", "--workspace", str(workspace)]) == 0
+    assert "unpack src" in told(
+        "extract", "src", *SMALL, "--redo", "range", "--workspace", workspace
+    )
+
+
 def test_only_one_person_is_taken(workspace: Path, tmp_path: Path) -> None:
     me = tmp_path / "me.png"
     shutil.copy(workspace / "data_src" / "00001.png", me)

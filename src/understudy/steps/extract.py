@@ -1,15 +1,17 @@
 """Faces out of frames: found, followed, aligned, saved with their landmarks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import MaterialError, OptionError
+from understudy.errors import FormatError, MaterialError, OptionError
 from understudy.faces.settings import ExtractSettings
 from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.extract_frames import Redo, chosen_frames, frames_to_redo
+from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.frames import frames_identity, read_frame_manifests
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
@@ -18,6 +20,7 @@ from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
     from understudy.steps.extract_work import Extractor, Keep, Models
+    from understudy.types import FaceSample
 
 # More threads than this wait for one another: Python itself runs in one at a time.
 MOST_WORKERS = 16
@@ -25,6 +28,8 @@ WORKERS_PER_GPU = 4
 USUAL_RATE = 25.0  # frames a second, where the clip is not known
 # What all faces of a faceset share; the rest may differ where some frames are done again.
 _SHARED = ("face_type", "image_size")
+
+Facts = dict[str, Any]  # JSON values
 
 
 class ExtractOptions(StepOptions, ExtractSettings):
@@ -164,8 +169,7 @@ def _take_up(
     elif not done.header:
         if faces and options.redo == "none":
             return len(faces)
-        records.begin(made_with)
-        _adopt(side, records)
+        _adopt(options, side, records, made_with)
     elif not faces and any(row["files"] for row in done.items.values()):
         records.begin(made_with)  # the user took all of them away
     else:
@@ -183,37 +187,65 @@ def _take_up(
     return None
 
 
-def _adopt(side: Side, records: _Records) -> None:
+def _adopt(options: ExtractOptions, side: Side, records: _Records, made_with: Facts) -> None:
     """Take faces that another program made for finished, so that some can be done again."""
-    from understudy.facesets.faceset import Faceset
-
-    if not _faces(side):
-        return
     files: dict[str, list[str]] = {}
-    faceset = Faceset.open(side.aligned_dir)
-    for face in faceset:
-        if face.source_name and face.name:
-            files.setdefault(face.source_name, []).append(face.name)
+    for place, (path, face) in enumerate(_loose(side)):
+        if not place:
+            _refuse_other_cut(options, path, face)
+        if face.source_name:
+            files.setdefault(face.source_name, []).append(path.name)
+    records.begin(made_with)
+    if not files:
+        return
     with records.done as journal:
         for path in sorted(side.frames_dir.iterdir()):
-            if path.name in files or (side.debug_dir / f"{path.stem}.jpg").is_file():
+            if path.is_file():  # where there is no face of it, the user may have removed it
                 journal.add(path.name, files=files.get(path.name, []))
+
+
+def _refuse_other_cut(options: ExtractOptions, path: Path, face: "FaceSample") -> None:
+    from understudy.facesets.dfl import read_file_header
+
+    size = max(read_file_header(path).shape_hw)
+    if (face.face_type, size) != (options.face_type, options.image_size):
+        raise OptionError(
+            path,
+            expected=f"a {options.face_type.value} of {options.image_size} px, as asked for",
+            found=f"a {face.face_type.value} of {size} px",
+            remedy=f"Add --face-type {face.face_type.value} --image-size {size}, or --restart.",
+        )
 
 
 def _set_aside(side: Side, records: _Records, again: list[Path]) -> None:
     """Make frames unfinished; their faces, whatever they are called now, go to the trash."""
     if not again:
         return
-    from understudy.facesets.faceset import Faceset
-
     names = {path.name for path in again}
-    old = []
-    if _faces(side):
-        faceset = Faceset.open(side.aligned_dir)
-        old = [side.aligned_dir / f.name for f in faceset if f.source_name in names and f.name]
-    _to_trash(side, [path for path in old if path.is_file()], "extract --redo")
+    _to_trash(side, [p for p, face in _loose(side) if face.source_name in names], "extract --redo")
     records.found.forget(names)
     records.done.forget(names)
+
+
+def _loose(side: Side) -> "Iterator[tuple[Path, FaceSample]]":
+    """Files of the faces, and what they say; damaged ones are left where they are.
+
+    Raises:
+        FileError: the faces are in a pak.
+    """
+    from understudy.facesets.edit import recover
+    from understudy.facesets.faceset import list_loose
+
+    refuse_pak(side.aligned_dir, side.name)
+    if not side.aligned_dir.is_dir():
+        return
+    recover(side.aligned_dir)
+    for entry in list_loose(side.aligned_dir):
+        try:
+            face = entry.read()
+        except FormatError:
+            continue
+        yield entry.path, face
 
 
 def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
