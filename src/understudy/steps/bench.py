@@ -1,4 +1,4 @@
-"""Measure extraction, sorting, training or merging on this machine."""
+"""Measure extraction, sorting, training, merging or the whole way on this machine."""
 
 import json
 import shutil
@@ -6,12 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+from understudy.errors import OptionError
 from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import argument, option, parse
+from understudy.steps.bench_doubles import LandmarkSource
 from understudy.steps.demo import CLIPS
 from understudy.steps.perform import LooseOptions, perform
 from understudy.steps.sort import SortName
+from understudy.steps.train import PresetName
 from understudy.training.options import TrainOptions
 from understudy.types import Report
 
@@ -21,13 +24,27 @@ WARM_UP = 6  # frames
 class BenchOptions(LooseOptions):
     """Options of `bench`."""
 
-    what: Literal["extract", "sort", "train", "merge"] = argument("What to measure.")
+    what: Literal["extract", "sort", "train", "merge", "doubles"] = argument("What to measure.")
     frames: int = option(0, "Frames to extract or merge; 0 = 60 or 8.", ge=0)
     video: Path | None = option(None, "Clip to extract faces from; without it a 640x480 plate.")
     by: SortName = option("hist", "What to sort by.", group="Sorting")
     faces: int = option(1000, "Faces to sort.", group="Sorting", ge=1)
     faceset: Path | None = option(
         None, "Faces to make those to sort from; without it frames of a clip.", group="Sorting"
+    )
+    doubles: Path | None = option(
+        None, "Folder of the rendered doubles: clips, truth and .npz.", group="Doubles"
+    )
+    landmarks: LandmarkSource = option(
+        "detected", "Landmarks as found, or the renderer's own.", group="Doubles"
+    )
+    minutes: float = option(10.0, "Train this long.", group="Doubles", gt=0)
+    preset: PresetName = option("demo", "Model and training.", group="Doubles")
+    seed: int = option(0, "Fixes every random draw.", group="Doubles", ge=0)
+    keep: Path | None = option(
+        None,
+        "New workspace to work in, kept afterwards; without it a temporary one.",
+        group="Doubles",
     )
     iterations: int = option(10, "Training iterations.", ge=1)
     resolution: int = option(128, "Side of the model's face.", group="Model", ge=32, le=640)
@@ -44,9 +61,11 @@ class BenchOptions(LooseOptions):
 
 def bench(options: BenchOptions, job: Job) -> Report:
     """One JSON line: rate, processor seconds, memory, settings, versions, the yardstick's unit."""
-    measure = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge}[options.what]
-    row = measure(options, job)
+    kinds = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge}
+    row = (kinds | {"doubles": _doubles})[options.what](options, job)
     summary = f"{row['rate_per_second']} {row['item']}s/s, {row['cpu_units_per_item']} units each"
+    if "score" in row:
+        summary = f"likeness {row['score']['likeness']}, crispness {row['score']['crispness']}"
     details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": summary}
     return Report("bench", done=int(row["items"]), details=details | {"row": row})
 
@@ -61,6 +80,25 @@ def _train(options: BenchOptions, job: Job) -> dict[str, Any]:
     run = ("batch_size", "precision", "device", "threads")
     training = parse(TrainOptions, {name: getattr(options, name) for name in run})
     return bench_train(config, training, iterations=options.iterations)
+
+
+def _doubles(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.steps.bench_doubles import measure_doubles
+
+    if options.doubles is None:
+        raise OptionError(
+            "--doubles",
+            expected="the folder of the rendered doubles",
+            found="none",
+            remedy="Render them, then: understudy bench doubles --doubles FOLDER",
+        )
+    names = ("minutes", "preset", "seed", "device", "threads")
+    training = {name: getattr(options, name) for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        root = options.keep or Path(folder) / "doubles"
+        return measure_doubles(
+            options.doubles, root, landmarks=options.landmarks, training=training, job=job
+        )
 
 
 def _merge(options: BenchOptions, job: Job) -> dict[str, Any]:
