@@ -11,6 +11,7 @@ from understudy.training.options import TrainOptions
 from understudy.training.phases import Plan
 from understudy.training.pretraining import end_pretraining
 from understudy.training.state import ModelFolder, TrainState
+from understudy.training.step import TrainStep
 
 Say = Callable[[str], None]
 
@@ -47,6 +48,22 @@ def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:
         if not state.plan.is_over:
             number, name = state.plan.place + 1, state.plan.phase.name
             say(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
+
+
+def take_over(step: TrainStep, state: TrainState, say: Say) -> None:
+    """Let the optimizer go on with what was saved; one of another kind begins anew."""
+    saved, optimizer = state.optimizer, step.optimizer
+    state.optimizer = optimizer.state_tensors()  # lets go of the file they came from
+    if not saved:
+        return
+    slots = {key.partition("/")[0] for key in saved}
+    if not slots.issuperset(optimizer.SLOTS):
+        say("the optimizer was changed: its memory begins anew")
+        averages = {k: v for k, v in saved.items() if k.startswith("average/")}
+        saved = {**optimizer.state_tensors(), **averages}
+    optimizer.load_state_tensors(saved)
+    optimizer.iteration = state.optimizer_iteration
+    step.adversaries.load_state_tensors(state.adversaries, say)
 
 
 def move_on(state: TrainState, say: Say) -> bool:

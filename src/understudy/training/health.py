@@ -5,6 +5,8 @@ files.
 """
 
 import math
+import statistics
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +20,11 @@ from understudy.training.options import TrainOptions
 COLLAPSE_SHARE = 0.7
 """A likeness below this share of the best one, twice in a row, is a collapse."""
 YOUNG_ITERATIONS = 200
+EXPLODED_TIMES = 20.0
+"""A loss this many times its median over the last `_LOSSES` iterations has exploded."""
 
 _WINDOW, _SIGMA = 7, 1.5
+_LOSSES = 50
 
 
 class Unhealthy(Exception):
@@ -28,15 +33,17 @@ class Unhealthy(Exception):
 
 @dataclass(slots=True)
 class Health:
-    """Watches one run. `best` holds the best likeness by name."""
+    """Watches one run, unless told not to. `best` holds the best likeness by name."""
 
+    guards: bool = True
     best: dict[str, float] = field(default_factory=dict)
     _low: dict[str, int] = field(default_factory=dict)
+    _losses: tuple[deque[float], ...] = field(default_factory=lambda: _windows())
 
     @classmethod
-    def after(cls, measures: Iterable[tuple[int, str, float]]) -> "Health":
+    def after(cls, measures: Iterable[tuple[int, str, float]], *, guards: bool = True) -> "Health":
         """Health that knows the best of these measures: (iteration, name, value)."""
-        health = cls()
+        health = cls(guards)
         for iteration, name, value in measures:
             if "SSIM" in name and iteration >= YOUNG_ITERATIONS and math.isfinite(value):
                 health.best[name] = max(health.best.get(name, 0.0), value)
@@ -47,14 +54,29 @@ class Health:
         """Whether the last look at the faces kept aside was much worse than the best."""
         return any(self._low.values())
 
+    def forget_losses(self) -> None:
+        """Let losses be of another size from now on, as other options make them."""
+        self._losses = _windows()
+
     def check_losses(self, src: float, dst: float, *, iteration: int) -> None:
-        """Nothing, if both are numbers.
+        """Nothing, if both are numbers of the size they lately were.
 
         Raises:
-            Unhealthy: one is infinite or no number.
+            Unhealthy: one is infinite, no number, or far above the last ones: what an exploding
+                gradient leaves behind.
         """
+        if not self.guards:
+            return
         if not (math.isfinite(src) and math.isfinite(dst)):
             raise Unhealthy(f"the loss at iteration {iteration} is {src} (src), {dst} (dst)")
+        for name, value, window in zip(("src", "dst"), (src, dst), self._losses, strict=True):
+            usual = statistics.median(window) if len(window) == window.maxlen else math.inf
+            if value > EXPLODED_TIMES * usual:
+                raise Unhealthy(
+                    f"the gradient exploded: the {name} loss at iteration {iteration} is "
+                    f"{value:.3g}, lately it was {usual:.3g}"
+                )
+            window.append(value)
 
     def check_weights(self, tensors: Iterable[Tensor]) -> None:
         """Nothing, if all weights are numbers.
@@ -62,6 +84,8 @@ class Health:
         Raises:
             Unhealthy: one is not.
         """
+        if not self.guards:
+            return
         sums = [t.detach().float().abs().sum() for t in tensors if t.is_floating_point()]
         if sums and not bool(torch.isfinite(torch.stack(sums)).all()):
             raise Unhealthy("a weight is not a number")
@@ -74,7 +98,7 @@ class Health:
         Raises:
             Unhealthy: it is.
         """
-        if iteration < YOUNG_ITERATIONS:
+        if iteration < YOUNG_ITERATIONS or not self.guards:
             return
         for name, value in measures.items():
             best = max(self.best.get(name, 0.0), value if math.isfinite(value) else 0.0)
@@ -84,6 +108,10 @@ class Health:
             if self._low[name] >= 2:
                 self._low[name] = 0
                 raise Unhealthy(f"{name} fell to {value:.3f} from {best:.3f}")
+
+
+def _windows() -> tuple[deque[float], ...]:
+    return deque(maxlen=_LOSSES), deque(maxlen=_LOSSES)
 
 
 def cure(options: TrainOptions) -> dict[str, bool | float]:

@@ -7,7 +7,6 @@ Knows no screens: everything is told to the job.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any  # values of options are of several plain types
 
 import numpy as np
@@ -17,40 +16,26 @@ from torch import Tensor
 from understudy.errors import Cancelled, OptionError, StateError, StorageError
 from understudy.job import Job
 from understudy.models.devices import choose_device
-from understudy.training.batches import BatchSource
-from understudy.training.beginning import begin, check_measurable, move_on, take_up
+from understudy.training.batches import WHOLE, BatchSource
+from understudy.training.beginning import begin, check_measurable, move_on, take_over, take_up
 from understudy.training.health import Health, Unhealthy, cure
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
 from understudy.training.preview import write_preview
+from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed
 from understudy.training.sides import load_side
 from understudy.training.state import ModelFolder, TrainState, load_weights
-from understudy.training.step import Batch, TrainStep
+from understudy.training.step import Batch, StepLosses, TrainStep
 from understudy.training.watch import Watch
 from understudy.types import FaceSample
 
+__all__ = ["TrainResult", "Trainer", "learning_rate", "train"]
+
 ROLLBACKS_MAX = 3  # in a row, without a good save between them
 _TELL_SECONDS = 0.2
-_MEAN_OVER = 100
 _KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """How a run ended.
-
-    Losses are means over the last hundred iterations; `seconds` counts all runs. `measures` holds
-    SSIM and PSNR of the faces kept aside, if there are any.
-    """
-
-    reason: str
-    iteration: int
-    seconds: float
-    src_loss: float
-    dst_loss: float
-    measures: dict[str, float]
 
 
 def train(
@@ -79,6 +64,8 @@ def train(
 class Trainer:
     """One run of the loop."""
 
+    _share = WHOLE
+
     def __init__(
         self,
         folder: ModelFolder,
@@ -100,7 +87,8 @@ class Trainer:
         self._load_sides()
         self._prepare()
         self._check_measurable()
-        self._health = Health.after(self.state.history.measures)
+        self._health = Health.after(self.state.history.measures, guards=options.guard)
+        self._stopping, self._measured_at = False, 0
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
@@ -132,8 +120,8 @@ class Trainer:
             reason=reason,
             iteration=self.state.iteration,
             seconds=self.state.seconds,
-            src_loss=_recent(self.state.history.src),
-            dst_loss=_recent(self.state.history.dst),
+            src_loss=mean_of_last(self.state.history.src),
+            dst_loss=mean_of_last(self.state.history.dst),
             measures=dict(self._measures),
         )
 
@@ -141,11 +129,11 @@ class Trainer:
         """One iteration, or the finish; why the run is over, if it is."""
         self._move_on()
         reason = why_ended(self.state, self._options)
-        if reason is None:
+        if reason is None and not self._stopping:
             self._iterate()
             self._take_settings()
-            if "stop" in self._obey():
-                reason = "stopped"
+            self._stopping = "stop" in self._obey()
+        reason = "stopped" if self._stopping else reason
         if reason is not None:
             self._finish()
         return reason
@@ -155,9 +143,9 @@ class Trainer:
         self._rest()
         losses = self._step(self._batch())
         state.iteration += 1
-        self._pending.append(torch.stack([losses.src.mean(), losses.dst.mean()]))
+        self._pending.append(self._means(losses))
         self._count_time()
-        if self._device.type == "cpu" or time.monotonic() - self._told >= _TELL_SECONDS:
+        if self._is_due():
             self._tell()
         if state.plan is not None and state.plan.wants_measure(state.iteration):
             self._tell()
@@ -173,6 +161,13 @@ class Trainer:
         if every and state.seconds - self._backed_up_at >= every:
             self._save()
             self._backup()
+
+    def _means(self, losses: StepLosses) -> Tensor:
+        return torch.stack([losses.src.mean(), losses.dst.mean()])
+
+    def _is_due(self) -> bool:
+        """Whether to bring the losses over, which waits for the device."""
+        return self._device.type == "cpu" or time.monotonic() - self._told >= _TELL_SECONDS
 
     def _batch(self) -> Batch:
         options = self._options
@@ -253,12 +248,17 @@ class Trainer:
             state.history.measure(state.iteration, name, value)
             self._job.metric(name, value, step=state.iteration)
         structure = {k: v for k, v in measures.items() if "SSIM" in k}
+        self._measured_at = state.iteration
         self._health.check_likeness(structure, iteration=state.iteration)
         return measures
 
     def _save(self) -> None:
         self._tell()
         self._health.check_weights(self.state.model.parameters())
+        if self._measured_at != self.state.iteration:
+            self._measure()
+        if self._health.is_doubtful:
+            self._measure()  # a second bad look raises: what is bad is never saved
         self._folder.save(self._current())
         self._count_time()
         if self.state.iteration > self._saved_iteration:
@@ -280,21 +280,6 @@ class Trainer:
         self.state.optimizer_iteration = self._step.optimizer.iteration
         self.state.adversaries = self._step.adversaries.added_to(self.state.adversaries)
         return self.state
-
-    def _take_over_optimizer(self) -> None:
-        """The optimizer goes on with what was saved; one of another kind begins anew."""
-        saved, optimizer = self.state.optimizer, self._step.optimizer
-        self.state.optimizer = optimizer.state_tensors()  # lets go of the file they came from
-        if not saved:
-            return
-        slots = {key.partition("/")[0] for key in saved}
-        if not slots.issuperset(optimizer.SLOTS):
-            self._job.message("the optimizer was changed: its memory begins anew")
-            averages = {k: v for k, v in saved.items() if k.startswith("average/")}
-            saved = {**optimizer.state_tensors(), **averages}
-        optimizer.load_state_tensors(saved)
-        optimizer.iteration = self.state.optimizer_iteration
-        self._step.adversaries.load_state_tensors(self.state.adversaries, self._job.message)
 
     def _roll_back(self, reason: str) -> None:
         """Go back to the last save with other random draws.
@@ -326,7 +311,7 @@ class Trainer:
             saved.plan = saved.plan.with_settings(self.state.plan.settings | changes)
         saved.model, self.state = model, saved
         self._prepare()
-        self._health = Health.after(saved.history.measures)
+        self._health = Health.after(saved.history.measures, guards=self._options.guard)
         self._saved_iteration = saved.iteration
 
     def _move_on(self) -> None:
@@ -363,6 +348,8 @@ class Trainer:
         self._current()
         if self._acting().eyes_mouth_prio and not self._eyes_mouth:
             self._load_sides()
+        self._health.guards = self._acting().guard
+        self._health.forget_losses()
         del self._step, self._watch  # two of them at once may not fit the device
         self._prepare()
 
@@ -379,7 +366,7 @@ class Trainer:
     def _prepare(self) -> None:
         self._options = self._acting()
         self._step = self._make_step()
-        self._take_over_optimizer()
+        take_over(self._step, self.state, self._job.message)
         src, dst = self._sides
         self._watch = Watch(self.state.model, src, dst, dtype=self._step.dtype)
         self._use_attempt()
@@ -398,15 +385,18 @@ class Trainer:
                 device=self._device,
                 job=self._job,
                 cache_dir=self._folder.path,
+                share=self._share,
             )
             for faces, name in zip(self._faces, ("src", "dst"), strict=True)
         )
 
     def _use_attempt(self) -> None:
         (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
-        self._source = BatchSource(src, dst, config, self._options, attempt=attempt)
+        self._source = BatchSource(
+            src, dst, config, self._options, attempt=attempt, share=self._share
+        )
         still = self._options.model_copy(update={"random_warp": False})
-        self._late_source = BatchSource(src, dst, config, still, attempt=attempt)
+        self._late_source = BatchSource(src, dst, config, still, attempt=attempt, share=self._share)
 
     def _rest(self) -> None:
         """Waits while paused, off the clock."""
@@ -418,8 +408,3 @@ class Trainer:
         now = time.monotonic()
         self.state.seconds += now - self._mark
         self._mark = now
-
-
-def _recent(losses: Sequence[float]) -> float:
-    recent = losses[-_MEAN_OVER:]
-    return float(np.mean(recent)) if len(recent) else 0.0

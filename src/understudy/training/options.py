@@ -119,6 +119,9 @@ class TrainOptions(Options):
     )
     threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
     seed: int = option(0, "Fixes every random draw.", group="Machine", ge=0)
+    guard: bool = option(
+        True, "Go back to the last good save when training goes wrong.", group="Safety"
+    )
     save_minutes: float = option(
         10.0, "Save the state this often, in minutes.", group="Safety", gt=0
     )

@@ -91,7 +91,7 @@ def loss_graph(history: History, *, width: int, title: str) -> Picture:
     """
     picture = np.full((_LINE_PX + _GRAPH_PX, width, 3), _BACK, np.uint8)
     _text(picture, title, (_GAP + 2, _LINE_PX - 8))
-    curves = [np.asarray(values, np.float64) for values in (history.src, history.dst)]
+    curves = [_finite(values) for values in (history.src, history.dst)]
     if len(history) < 2:
         return picture
     plot_width = width - 64
@@ -150,6 +150,14 @@ def _draw_curve(
     cv2.polylines(picture, [points.round().astype(np.int32)], False, color, 1, cv2.LINE_AA)
 
 
+def _finite(values: Sequence[float]) -> Column:
+    """The losses, those that are no numbers at the height of the middle one."""
+    curve = np.asarray(values, np.float64)
+    good = np.isfinite(curve)
+    middle = np.median(curve[good]) if good.any() else 1.0
+    return np.where(good, curve, middle)
+
+
 def _column_spreads(curve: Column, columns: int) -> Spread:
     """Tenth, middle and ninetieth percentile of the part of the curve behind each column."""
     if len(curve) <= columns:
@@ -176,7 +184,11 @@ def _tile_size(resolution: int) -> int:
 
 
 def _tile(face: Float[Tensor, "3 r r"], size: int) -> Picture:
-    picture = (face.clamp(0, 1).permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+    picture = (
+        (face.nan_to_num(0.0).clamp(0, 1).permute(1, 2, 0).cpu().numpy() * 255)
+        .round()
+        .astype(np.uint8)
+    )
     if picture.shape[0] == size:
         return picture
     kind = cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC

@@ -1,0 +1,30 @@
+"""How a run of training ended. Values only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_MEAN_OVER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How a run ended.
+
+    Losses are means over the last hundred iterations; `seconds` counts all runs. `measures` holds
+    SSIM and PSNR of the faces kept aside, if there are any.
+    """
+
+    reason: str
+    iteration: int
+    seconds: float
+    src_loss: float
+    dst_loss: float
+    measures: dict[str, float]
+
+
+def mean_of_last(losses: Sequence[float]) -> float:
+    """Mean of the last hundred losses; 0 if there are none."""
+    recent = losses[-_MEAN_OVER:]
+    return float(np.mean(recent)) if len(recent) else 0.0

@@ -1,0 +1,93 @@
+"""Faults put into a run: each is seen, rolled back and told, or ends the run with its reason."""
+
+import math
+
+import pytest
+import torch
+
+from training.test_unattended import Unattended
+from understudy.errors import StateError
+from understudy.training.health import Health, Unhealthy, cure
+from understudy.training.loop import Trainer
+from understudy.training.options import TrainOptions
+
+
+@pytest.fixture
+def unattended(tmp_path, tiny_config, tiny_options, make_faces) -> Unattended:
+    return Unattended(tmp_path, tiny_config, tiny_options, make_faces)
+
+
+def _break_weights(monkeypatch, *, at: int, value: float, times: int = 1) -> None:
+    original = Trainer._iterate
+    left = [times]
+
+    def iterate(self) -> None:
+        original(self)
+        if self.state.iteration >= at and left[0]:
+            left[0] -= 1
+            with torch.no_grad():
+                tensors = [*self.state.model.parameters(), *self._step.optimizer.averaged.values()]
+                for tensor in tensors:
+                    tensor.fill_(value)
+                self._step.refresh()
+
+    monkeypatch.setattr(Trainer, "_iterate", iterate)
+
+
+def test_weights_that_are_no_numbers_are_rolled_back_and_never_saved(
+    unattended, monkeypatch
+) -> None:
+    _break_weights(monkeypatch, at=3, value=math.nan)
+    result, folder = unattended(plan=None, target_iter=6)
+    assert result.iteration == 6
+    state = folder.load(pytest.fail)
+    assert all(bool(torch.isfinite(p).all()) for p in state.model.parameters())
+    assert state.options.clipgrad
+    told = "\n".join(unattended.texts())
+    assert "nan" in told
+    assert "back to iteration 1" in told
+    assert "clipgrad is True from now on" in told
+
+
+def test_a_collapse_is_rolled_back(unattended, monkeypatch) -> None:
+    monkeypatch.setattr("understudy.training.health.YOUNG_ITERATIONS", 1)
+    values = {"learning_rate": 2e-3, "clipgrad": True, "ema": 0.0}
+    unattended(plan=None, target_iter=60, **values)
+    _break_weights(monkeypatch, at=62, value=1.0)
+    result, folder = unattended(plan=None, target_iter=62, **values)
+    assert result.iteration == 62
+    told = "\n".join(unattended.texts())
+    assert "SSIM fell to" in told
+    assert "learning_rate is 0.001 from now on" in told
+    state = folder.load(pytest.fail)
+    assert any(float(p.detach().min()) < 0 for p in state.model.parameters())
+
+
+def test_what_stays_broken_ends_the_run_with_its_reason(unattended, monkeypatch) -> None:
+    _break_weights(monkeypatch, at=2, value=math.nan, times=100)
+    with pytest.raises(StateError, match=r"nan.*4 times in a row"):
+        unattended(plan=None, target_iter=6)
+
+
+def test_without_the_guard_nothing_is_rolled_back(unattended, monkeypatch) -> None:
+    _break_weights(monkeypatch, at=3, value=math.nan)
+    result, folder = unattended(plan=None, target_iter=5, guard=False)
+    assert math.isnan(result.src_loss)
+    assert folder.load(pytest.fail).attempt == 0
+
+
+def test_a_loss_far_above_the_last_ones_is_an_explosion() -> None:
+    health = Health()
+    for iteration in range(50):
+        health.check_losses(1.0, 1.0, iteration=iteration)
+    health.check_losses(5.0, 1.0, iteration=50)
+    with pytest.raises(Unhealthy, match="gradient exploded: the dst loss at iteration 51"):
+        health.check_losses(1.0, 50.0, iteration=51)
+    health.forget_losses()
+    health.check_losses(1.0, 50.0, iteration=52)
+
+
+def test_gradients_are_clipped_first_then_the_step_is_halved() -> None:
+    options = TrainOptions(learning_rate=1e-3)
+    assert cure(options) == {"clipgrad": True}
+    assert cure(options.model_copy(update={"clipgrad": True})) == {"learning_rate": 5e-4}
