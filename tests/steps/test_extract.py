@@ -1,5 +1,6 @@
 """Extraction as a step: stopped and gone on with, done again in part, asked for otherwise."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from understudy.cli.main import main
 from understudy.facesets.dfl import read_face
+from understudy.media.images import read_pixels, write_image
 from understudy.workspace import Workspace
 
 Told = Callable[..., str]
@@ -128,8 +130,6 @@ def test_lossless_heads(workspace: Path) -> None:
 def test_frames_without_a_face_are_listed_and_tried_again(workspace: Path) -> None:
     frames = workspace / "data_src"
     empty = np.full((64, 64, 3), 90, np.uint8)
-    from understudy.media.images import write_image
-
     face = (frames / "00004.png").read_bytes()
     write_image(frames / "00004.png", empty)
     report = extract(workspace, "src")
@@ -173,6 +173,27 @@ def test_faces_of_another_program_keep_their_kind(workspace: Path, told: Told) -
     assert "unpack src" in told(
         "extract", "src", *SMALL, "--redo", "range", "--workspace", workspace
     )
+
+
+def test_faces_of_one_frame_are_told_apart_by_their_looks(workspace: Path, tmp_path: Path) -> None:
+    """What follows them when they come near each other; it is recorded for a stopped run."""
+    two = Workspace.create(tmp_path / "two").root
+    for name in ("00001.png", "00003.png"):
+        sides = [read_pixels(workspace / f"data_{side}" / name) for side in ("src", "dst")]
+        write_image(two / "data_src" / name, np.hstack(sides))
+    shutil.copy(workspace / "data_src" / "00002.png", two / "data_src" / "00004.png")
+    assert extract(two, "src")["done"] == 3
+    lines = (two / "manifests" / "found_src.jsonl").read_text().splitlines()[1:]
+    first, second, alone = (json.loads(line)["faces"] for line in lines)
+    assert "looks" not in alone[0] and len(first) == len(second) == 2
+
+    def looks(face: dict[str, str]) -> np.ndarray:
+        vector = np.frombuffer(base64.b64decode(face["looks"]), np.int8).astype(float)
+        return vector / np.linalg.norm(vector)
+
+    by_place = [sorted(faces, key=lambda face: face["box"]) for faces in (first, second)]
+    likeness = np.array([[looks(a) @ looks(b) for b in by_place[1]] for a in by_place[0]])
+    assert likeness.diagonal().min() > 0.5 > 0.3 > max(likeness[0, 1], likeness[1, 0])
 
 
 def test_only_one_person_is_taken(workspace: Path, tmp_path: Path) -> None:

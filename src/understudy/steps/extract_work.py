@@ -23,12 +23,12 @@ from understudy.errors import MaterialError
 from understudy.faces.detectors.registry import DETECTORS, Detector
 from understudy.faces.drawing import draw_samples
 from understudy.faces.extract import FoundFace, FoundFaces, cut_face, find_faces
-from understudy.faces.identity.registry import Embedder
+from understudy.faces.identity.registry import EMBEDDERS, Embedder, Embeddings
 from understudy.faces.landmarkers.registry import LANDMARKERS, Landmarker
 from understudy.faces.plausibility import Fault
 from understudy.faces.settings import ExtractSettings
 from understudy.faces.smoothing import SmoothedFrame, TrackSmoother
-from understudy.faces.tracks import SeenFace, Tracker
+from understudy.faces.tracks import Descriptor, SeenFace, Tracker
 from understudy.facesets.dfl import write_face
 from understudy.imaging.cuts import CutFinder
 from understudy.job import Job
@@ -45,6 +45,7 @@ _CUT_MEMORY = 9  # frames a cut is judged by
 _MAX_GAP = 12
 _SURE = 0.72  # tracks of true faces in the test clips reach 0.76 and more
 _THUMB_WH = (32, 18)
+_FOLLOWED_BY = "texture"  # the embedder that tells faces apart which come near each other
 
 Models = tuple[Detector, Landmarker]
 Keep = Callable[[Pixels, FoundFaces], FoundFaces]
@@ -65,6 +66,7 @@ class _Seen:
     path: Path
     found: FoundFaces
     thumb: Pixels
+    looks: Embeddings | None
 
 
 class FrameShelf:
@@ -119,6 +121,7 @@ class Extractor:
         self._side, self._settings, self._debug, self._keep = side, settings, debug, keep
         self._models = itertools.cycle(models)
         self._choosing = threading.Lock()
+        self._embedder = EMBEDDERS[_FOLLOWED_BY]("cpu")
         self.shelf = FrameShelf()
 
     def find(self, paths: tuple[Path, ...]) -> list[_Seen]:
@@ -134,8 +137,15 @@ class Extractor:
             if chosen.faces or self._debug:
                 self.shelf.put(path, pixels)
             thumb = cv2.resize(pixels, _THUMB_WH, interpolation=cv2.INTER_AREA)
-            seen.append(_Seen(path, chosen, np.asarray(thumb)))
+            seen.append(_Seen(path, chosen, np.asarray(thumb), self._looks(pixels, chosen)))
         return seen
+
+    def _looks(self, pixels: Pixels, found: FoundFaces) -> Embeddings | None:
+        """What tells the faces of a frame apart; None where there is only one to follow."""
+        if len(found.faces) < 2:
+            return None
+        points = [face.points for face in found.faces]
+        return self._embedder.embed([pixels] * len(points), points)
 
     def write(self, placed: Placed) -> list[str]:
         """Names of the faces written for one frame."""
@@ -196,7 +206,11 @@ def placed_frames(
             continue  # it failed, and is listed
         faces = _faces(row)
         waiting[place] = path, faces
-        ready = smoother.push(place, [SeenFace(f.box, f.points) for f in faces], cut=row["cut"])
+        followed = [
+            SeenFace(face.box, face.points, looks)
+            for face, looks in zip(faces, _descriptors(row), strict=True)
+        ]
+        ready = smoother.push(place, followed, cut=row["cut"])
         yield from _placed(ready, waiting, todo)
     yield from _placed(smoother.flush(), waiting, todo)
 
@@ -225,7 +239,8 @@ def _batches(chosen: Sequence[tuple[int, Path]], unseen: set[str]) -> Iterator[t
 
 def make_smoother(settings: ExtractSettings, *, rate: float, every: int) -> TrackSmoother:
     """What follows faces through every Nth frame of a clip of `rate` frames a second."""
-    tracker = Tracker(max_gap=_MAX_GAP * every)
+    alike = EMBEDDERS[_FOLLOWED_BY]("cpu").same_shot
+    tracker = Tracker(max_gap=_MAX_GAP * every, min_likeness=alike)
     return TrackSmoother(strength=settings.smooth, frames_per_second=rate, tracker=tracker)
 
 
@@ -298,10 +313,12 @@ class _Cuts:
 
 
 def _row(seen: _Seen, *, cut: bool) -> dict[str, Any]:
-    faces = [
+    faces: list[dict[str, Any]] = [
         {"box": face.box, "points": _packed(face.points), "score": round(face.score, 3)}
         for face in seen.found.faces
     ]
+    for face, looks in zip(faces, () if seen.looks is None else seen.looks, strict=False):
+        face["looks"] = _packed_looks(looks)
     wrong = [{"box": face.box, "fault": name} for face, name in seen.found.misplaced]
     return {"cut": cut, "faces": faces, "misplaced": wrong}
 
@@ -321,6 +338,21 @@ def _packed(points: Landmarks) -> str:
 def _unpacked(text: str) -> Landmarks:
     points = np.frombuffer(base64.b64decode(text), "<f4").reshape(68, 2)
     return points.astype(np.float64)
+
+
+def _descriptors(row: dict[str, Any]) -> list[Descriptor | None]:
+    return [_unpacked_looks(face["looks"]) if "looks" in face else None for face in row["faces"]]
+
+
+def _packed_looks(looks: Descriptor) -> str:
+    """A unit vector as text, in steps of a hundredth of its largest part and less."""
+    steps = np.rint(looks * (127 / max(float(np.abs(looks).max()), 1e-12)))
+    return base64.b64encode(steps.astype(np.int8).tobytes()).decode()
+
+
+def _unpacked_looks(text: str) -> Descriptor:
+    looks = np.frombuffer(base64.b64decode(text), np.int8).astype(np.float32)
+    return looks / np.float32(max(float(np.linalg.norm(looks)), 1e-12))
 
 
 def faults(found: Journal) -> dict[Fault, list[str]]:
