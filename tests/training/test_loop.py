@@ -152,6 +152,7 @@ def test_the_first_iteration_is_saved_and_shown(run, recorder, monkeypatch) -> N
     assert seen == [1, 3]
     assert (folder.previews_dir / "0000001.jpg").exists()
     assert (folder.previews_dir / "latest.png").exists()
+    assert (folder.previews_dir / "loss.png").exists()
     assert [e.data["path"] for e in recorder.events if e.kind == "preview"]
 
 

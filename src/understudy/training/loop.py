@@ -22,7 +22,7 @@ from understudy.training.health import Health, Unhealthy, cure
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
-from understudy.training.preview import write_preview
+from understudy.training.preview import write_loss_graph, write_preview
 from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed
 from understudy.training.sides import load_side
@@ -231,6 +231,7 @@ class Trainer:
         number = state.iteration if keep else None
         try:
             path = write_preview(self._folder.previews_dir, picture, number=number)
+            write_loss_graph(self._folder.previews_dir, state.history, title=name)
         except StorageError as error:  # a save may still find room, and matters more
             self._job.message(f"no preview: {error}")
         else:

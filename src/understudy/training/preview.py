@@ -27,6 +27,7 @@ _GAP, _GRAPH_PX, _LINE_PX = 3, 120, 26
 _BACK, _INK, _FAINT = (24, 24, 27), (228, 228, 231), (63, 63, 70)
 _SRC_COLOR, _DST_COLOR = (96, 165, 250), (251, 191, 36)
 _JPEG_QUALITY = 92
+_ALONE_PX = 1200
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Column = Float64[np.ndarray, "..."]
@@ -113,6 +114,17 @@ def loss_graph(history: History, *, width: int, title: str) -> Picture:
         _draw_curve(picture, spread, row, color)
     _legend(picture, width)
     return picture
+
+
+def write_loss_graph(folder: Path, history: History, *, title: str) -> Path:
+    """Path of `loss.png`, the curve of the losses by itself.
+
+    Raises:
+        StorageError: the disk is full or can't be written.
+    """
+    path = files.make_dir(folder) / "loss.png"
+    _write(path, loss_graph(history, width=_ALONE_PX, title=title))
+    return path
 
 
 def write_preview(folder: Path, picture: Picture, *, number: int | None) -> Path:
