@@ -31,6 +31,17 @@ def test_items_come_back_and_a_cut_off_line_does_not(tmp_path: Path) -> None:
     assert list(Journal(path).items) == ["00001.png", "片.png", "00003.png"]
 
 
+def test_a_name_that_is_no_text_comes_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff 1.png")
+    with begun(tmp_path / "steps.jsonl") as journal:
+        journal.add(name, files=[name])
+    again = Journal(tmp_path / "steps.jsonl")
+    assert again.items[name]["files"] == [name]
+    again.forget([])
+    again.forget([name])
+    assert Journal(tmp_path / "steps.jsonl").items == {}
+
+
 def test_half_a_line_on_a_full_disk_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from understudy.errors import FormatError, from_os_error
 from understudy.files import make_dir, read_bytes, write_bytes
 
 SYNC_SECONDS = 2.0
+_BINARY = getattr(os, "O_BINARY", 0)  # or Windows makes two bytes of each end of a line
 
 
 class Journal:
@@ -49,7 +50,7 @@ class Journal:
         """Start anew: forget all items and say what the next ones are made with."""
         make_dir(self.path.parent)
         self.header, self.items = header, {}
-        write_bytes(self.path, json.dumps(header, ensure_ascii=False).encode() + b"\n")
+        write_bytes(self.path, _line(header))
 
     def forget(self, items: Iterable[str]) -> None:
         """Take these items for unfinished again."""
@@ -57,13 +58,12 @@ class Journal:
         left = [row for name, row in self.items.items() if name not in gone]
         if len(left) == len(self.items):
             return
-        lines = [json.dumps(row, ensure_ascii=False) for row in (self.header, *left)]
-        write_bytes(self.path, ("\n".join(lines) + "\n").encode())
+        write_bytes(self.path, b"".join(_line(row) for row in (self.header, *left)))
         self.items = {row["item"]: row for row in left}
 
     def __enter__(self) -> "Journal":
         try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND | _BINARY)
             self._drop_cut_off_line()
         except OSError as error:
             raise from_os_error(error, self.path, doing="write") from error
@@ -76,7 +76,7 @@ class Journal:
     def add(self, item: str, **facts: Any) -> None:  # any JSON values
         """Record an item as finished."""
         row = {"item": item, **facts}
-        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        line = _line(row)
         try:
             if os.write(self._handle, line) < len(line):  # the next line must not be glued to it
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -95,3 +95,8 @@ class Journal:
     ) -> None:
         os.close(self._handle)
         self._handle = -1
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """A row as the file has it; escaped, since a name that is no UTF-8 holds half characters."""
+    return json.dumps(row).encode() + b"\n"
