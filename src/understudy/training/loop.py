@@ -7,7 +7,6 @@ Knows no screens: everything is told to the job.
 
 import time
 from collections.abc import Sequence
-from typing import Any  # values of options are of several plain types
 
 import numpy as np
 import torch
@@ -307,9 +306,9 @@ class Trainer:
         self._job.message(
             "".join(f"{name} is {value} from now on" for name, value in changes.items())
         )
-        saved.options = saved.options.model_copy(update=changes)
         if saved.plan is not None and self.state.plan is not None:
-            saved.plan = saved.plan.with_settings(self.state.plan.settings | changes)
+            saved.plan = saved.plan.with_settings(self.state.plan.settings)
+        saved.change(changes)
         saved.model, self.state = model, saved
         self._prepare()
         self._health = Health.after(saved.history.measures, guards=self._options.guard)
@@ -333,30 +332,20 @@ class Trainer:
             except OptionError as error:
                 self._job.message(str(error))
                 continue
-            self._set({name: checked})
+            self._tell()
+            self.state.change({name: checked})
+            self._reprepare()
             self._job.message(f"{name} is {checked} from iteration {self.state.iteration + 1} on")
-
-    def _set(self, values: dict[str, Any]) -> None:
-        self._tell()
-        state = self.state
-        state.options = state.options.model_copy(update=values)
-        if state.plan is not None:
-            state.plan = state.plan.with_settings(values)
-        self._reprepare()
 
     def _reprepare(self) -> None:
         """Go on with options that have changed."""
         self._current()
-        if self._acting().eyes_mouth_prio and not self._eyes_mouth:
+        if self.state.acting.eyes_mouth_prio and not self._eyes_mouth:
             self._load_sides()
-        self._health.guards = self._acting().guard
+        self._health.guards = self.state.acting.guard
         self._health.forget_losses()
         del self._step, self._watch  # two of them at once may not fit the device
         self._prepare()
-
-    def _acting(self) -> TrainOptions:
-        state = self.state
-        return state.options if state.plan is None else state.plan.acting(state.options)
 
     def _make_step(self) -> TrainStep:
         return TrainStep(self.state.model, self._options, device=self._device)
@@ -365,7 +354,7 @@ class Trainer:
         check_measurable(self.state, can_measure=self._watch.can_measure)
 
     def _prepare(self) -> None:
-        self._options = self._acting()
+        self._options = self.state.acting
         self._step = self._make_step()
         take_over(self._step, self.state, self._job.message)
         src, dst = self._sides
@@ -373,7 +362,7 @@ class Trainer:
         self._use_attempt()
 
     def _load_sides(self) -> None:
-        options, plan, config = self._acting(), self.state.plan, self._folder.config
+        options, plan, config = self.state.acting, self.state.plan, self._folder.config
         often = plan is not None and plan.ever("eyes_mouth_prio", self.state.options)
         options = options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
         self._eyes_mouth = options.eyes_mouth_prio

@@ -46,6 +46,17 @@ class TrainState:
     """Phases of a recipe and how far they are, where one is followed."""
 
     @property
+    def acting(self) -> TrainOptions:
+        """The options as the present phase of the plan changes them."""
+        return self.options if self.plan is None else self.plan.acting(self.options)
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Let these options hold from now on, in all phases."""
+        self.options = self.options.model_copy(update=values)
+        if self.plan is not None:
+            self.plan = self.plan.with_settings(dict(values))
+
+    @property
     def averaged(self) -> dict[str, Tensor]:
         """Averaged weights by parameter; empty if none are kept."""
         return {
