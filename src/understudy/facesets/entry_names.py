@@ -1,8 +1,8 @@
 """Whether a name that came out of a file may be a file's name here.
 
-Text in, the same text or an error out. Files from strangers name other files: faces in a pak, faces
-in saved metadata. Such a name must be one plain name by the rules of every system, so that it
-leads nowhere. Knows no folders.
+Text or a path in, the same or an error out. Files from strangers name other files: faces in a pak,
+faces in saved metadata. Such a name must be one plain name by the rules of every system, so that it
+leads nowhere; and no folder that came with them may be a link out of the faceset.
 """
 
 import os
@@ -36,6 +36,23 @@ def plain_name(name: str, source: Path | str) -> str:
         expected="plain file names inside",
         found=f"{reason}: {name[:80]!r}",
         remedy="Do not trust this file; nothing was written.",
+    )
+
+
+def inside(path: Path, folder: Path) -> Path:
+    """`path`, if what is written there lies in `folder`: a stranger's folder may be a link.
+
+    Raises:
+        UnsafeFileError: it lies elsewhere.
+    """
+    parent = path.parent.resolve()
+    if parent.is_relative_to(folder.resolve()):
+        return path
+    raise UnsafeFileError(
+        path,
+        expected=f"a folder inside {folder}",
+        found=f"a link to {parent}",
+        remedy="Remove the link.",
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from understudy import files
-from understudy.errors import FileError, FormatError, UnsafeFileError
+from understudy.errors import FileError, FormatError
 from understudy.facesets import containers
 from understudy.facesets.dfl import MAX_FACE_BYTES, parse_face, sidecar_path
+from understudy.facesets.entry_names import inside
 from understudy.facesets.metadata import SIDECAR_KEY, encode_mask, read_metadata, stored_mask
 from understudy.facesets.pack import PackedFace, PakItem, digest
 from understudy.types import FaceSample, FaceType
@@ -72,13 +73,7 @@ def unpack_face(face: PackedFace, folder: Path) -> Path:
     read_metadata(containers.read_header(io.BytesIO(data), face.source).payload, face.source)
     path = folder / face.name
     files.make_dir(path.parent)
-    if not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise UnsafeFileError(
-            path,
-            expected=f"a folder inside {folder}",
-            found=f"a link to {path.parent.resolve()}",
-            remedy="Remove the link.",
-        )
+    inside(path, folder)
     if path.is_symlink() or path.exists():
         if path.is_file() and files.read_bytes(path, limit=MAX_FACE_BYTES) == data:
             return path

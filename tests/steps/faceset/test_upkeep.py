@@ -91,3 +91,22 @@ def test_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list(workspace.reports_dir.glob("faceset_sheet_src_00[123].png"))) == 3
     assert main(["faceset", "sheet", "src", "--num-faces", "2", *at]) == 0
     assert "2 faces on 1 page" in capsys.readouterr().out
+
+
+def test_nothing_is_written_through_a_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A faceset from a stranger may hold a person's folder that is a folder of the user's."""
+    workspace = make_workspace(tmp_path / "w", src=2)
+    aligned, mine = workspace.src.aligned_dir, tmp_path / "mine"
+    mine.mkdir()
+    (aligned / "00002_0.jpg").rename(mine / "00002_0.jpg")
+    (aligned / "alice").symlink_to(mine)
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    at = ["--workspace", str(workspace.root)]
+    assert main(["faceset", "save-meta", "src", *at]) == 0
+    for command in ("debug", "restore-meta"):
+        capsys.readouterr()
+        assert main(["faceset", command, "src", *at]) == 3
+        assert "a link to" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in mine.iterdir()} == before

@@ -34,6 +34,7 @@ def debug(options: DebugOptions, job: Job) -> Report:
 def _draw(options: DebugOptions, folder: Path, job: Job) -> Report:
     from understudy.errors import FileError
     from understudy.faces.drawing import draw_aligned
+    from understudy.facesets.entry_names import inside
     from understudy.facesets.faceset import Faceset
     from understudy.files import make_dir
     from understudy.media.images import write_image
@@ -55,7 +56,7 @@ def _draw(options: DebugOptions, folder: Path, job: Job) -> Report:
         face = faceset[index]
         make_dir(path.parent)
         drawn = draw_aligned(face.image, face, line_px=options.line_px)
-        write_image(path, drawn, jpeg_quality=options.jpeg_quality)
+        write_image(inside(path, folder), drawn, jpeg_quality=options.jpeg_quality)
         return True
 
     results = job.map(draw, range(len(names)), total=len(names), name=lambda i: names[i])

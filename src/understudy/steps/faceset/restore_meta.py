@@ -28,6 +28,7 @@ class RestoreMetaOptions(StepOptions):
 def restore_meta(options: RestoreMetaOptions, job: Job) -> Report:
     """The saved metadata in each picture there is; those of resized ones are scaled to them."""
     from understudy.errors import MaterialError
+    from understudy.facesets.entry_names import inside
     from understudy.facesets.meta import META_NAME, read_meta, restore_face
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
@@ -47,7 +48,7 @@ def restore_meta(options: RestoreMetaOptions, job: Job) -> Report:
             return "gone"
         if options.only_missing and _has_metadata(picture):
             return "left alone"
-        return restore_face(picture, saved[name], resize_back=options.resize_back)
+        return restore_face(inside(picture, folder), saved[name], resize_back=options.resize_back)
 
     counts = dict.fromkeys(("as saved", "scaled", "resized", "left alone", "gone"), 0)
     for _, how in job.map(restore, saved, total=len(saved), message="restoring"):
