@@ -50,25 +50,26 @@ def painted_face(index: int, size: int) -> np.ndarray:
 MakeFaces = Callable[..., list[FaceSample]]
 
 
+def faces_of(
+    count: int, *, size: int = 64, face_type: FaceType = FaceType.FULL, first: int = 0
+) -> list[FaceSample]:
+    """`count` painted faces."""
+    return [
+        FaceSample(
+            load=lambda i=i: painted_face(i, size),
+            landmarks=face_landmarks(size),
+            face_type=face_type,
+            source_name=f"{i:05d}.png",
+            name=f"{i:05d}_0.jpg",
+        )
+        for i in range(first, first + count)
+    ]
+
+
 @pytest.fixture
 def make_faces() -> MakeFaces:
     """Function that gives `count` painted faces."""
-
-    def make(
-        count: int, *, size: int = 64, face_type: FaceType = FaceType.FULL, first: int = 0
-    ) -> list[FaceSample]:
-        return [
-            FaceSample(
-                load=lambda i=i: painted_face(i, size),
-                landmarks=face_landmarks(size),
-                face_type=face_type,
-                source_name=f"{i:05d}.png",
-                name=f"{i:05d}_0.jpg",
-            )
-            for i in range(first, first + count)
-        ]
-
-    return make
+    return faces_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Both are off unless an option asks for them. Knows no files: their state is a di
 Source: reference "networks, losses, training", sections 10.1, 10.2 and 11.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from understudy.training.optimizers import Optimizer, UpdateRule
 from understudy.training.options import TrainOptions
 
 Say = Callable[[str], None]
+Reduce = Callable[[Sequence[Mapping[str, Tensor]]], list[dict[str, Tensor]]]
+"""Gradients of a batch that is spread over several processes, of those of the parts here."""
+
 MakeOptimizer = Callable[[Mapping[str, Tensor], UpdateRule], Optimizer]
 
 GAN, CODE = "GAN", "code_discriminator"
@@ -57,6 +60,7 @@ class Adversary:
     ) -> None:
         self.network = network
         self._dtype = dtype
+        self.reduce: Reduce | None = None
         self._parameters = dict(network.named_parameters())
         self.optimizer = make(self._parameters, rule)
 
@@ -71,7 +75,8 @@ class Adversary:
     def learn(self, loss: Tensor) -> None:
         """One step down the sum of the losses of a batch."""
         gradients = torch.autograd.grad(loss.sum(), list(self._parameters.values()))
-        self.optimizer.step(dict(zip(self._parameters, gradients, strict=True)))
+        parts = [dict(zip(self._parameters, gradients, strict=True))]
+        self.optimizer.step(*(parts if self.reduce is None else self.reduce(parts)))
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Weights, the optimizer's slots and its count of iterations."""

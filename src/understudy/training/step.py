@@ -27,7 +27,7 @@ from understudy.models.losses import (
     smooth_outside,
     soft_mask,
 )
-from understudy.training.adversaries import Adversaries, Seen, seen
+from understudy.training.adversaries import Adversaries, Reduce, Seen, seen
 from understudy.training.allocator import keep_freed_memory
 from understudy.training.crew import Crew
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
@@ -107,6 +107,7 @@ class TrainStep:
             model.config, options, kind, rule=rule, device=self.device, dtype=self.dtype
         )
         self._terms = Terms(self.worker, options, self.adversaries)
+        self._reduce: Reduce | None = None
         self.optimizer: Optimizer = kind(
             dict(self.model.named_parameters()),
             rule,
@@ -117,11 +118,19 @@ class TrainStep:
         """One iteration."""
         crew = self._crew
         sides, gradients = self._together(batch) if crew is None else self._apart(batch, crew)
+        if self._reduce is not None:
+            gradients = self._reduce(gradients)
         self.optimizer.step(*gradients, crew=crew)
         if self.adversaries:
             self._teach_adversaries(batch, sides)
         src, dst = sides
         return StepLosses(src.told if dst.style is None else src.told + dst.style, dst.told)
+
+    def share_gradients(self, reduce: Reduce) -> None:
+        """Update from now on by what `reduce` makes of the gradients of a batch."""
+        self._reduce = reduce
+        for member in self.adversaries.members.values():
+            member.reduce = reduce
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of every optimizer from now on."""
