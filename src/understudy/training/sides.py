@@ -63,7 +63,7 @@ def _part(
     trained: Int64[np.ndarray, " t"],
     held_out: Int64[np.ndarray, " h"],
     share: Share,
-) -> tuple[Sequence[FaceSample], Int64[np.ndarray, " t"], Int64[np.ndarray, " h"]]:
+) -> tuple[Sequence[FaceSample], Int64[np.ndarray, " own"], Int64[np.ndarray, " aside"]]:
     """What one process of several holds; the first one also those kept aside, which it measures."""
     own = trained[share.rank :: share.of]
     aside = held_out if share.rank == 0 else held_out[:0]
