@@ -23,6 +23,7 @@ from typing import Any  # JSON values
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import TCPStore
 
 from understudy.errors import Cancelled, OptionError, StateError
 from understudy.job import Job
@@ -76,7 +77,7 @@ class Team:
         if not spot.port:
             dist.init_process_group(backend, timeout=_PATIENCE)
             return
-        store = dist.TCPStore(
+        store = TCPStore(
             "127.0.0.1", spot.port, spot.size, is_master=spot.rank == 0, timeout=_ARRIVAL
         )
         dist.init_process_group(
@@ -120,7 +121,7 @@ class Team:
         for bucket in _buckets(names, summed):
             row = torch.cat([summed[name].float().reshape(-1) for name in bucket])
             dist.all_reduce(row)
-            pieces = row.split([summed[name].numel() for name in bucket])
+            pieces = torch.split(row, [summed[name].numel() for name in bucket])
             for name, piece in zip(bucket, pieces, strict=True):
                 summed[name] = piece.view(summed[name].shape)
         return [summed]
@@ -257,9 +258,7 @@ def others_started(devices: Sequence[str], member: Member) -> Iterator[Spot]:
     spot = Spot(0, len(devices), _free_port())
     context = get_context("spawn")
     others = [
-        context.Process(
-            target=member, args=(Spot(rank, spot.size, spot.port), device), daemon=True
-        )
+        context.Process(target=member, args=(Spot(rank, spot.size, spot.port), device), daemon=True)
         for rank, device in enumerate(devices)
         if rank
     ]
