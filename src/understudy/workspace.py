@@ -7,10 +7,9 @@ Knows paths and JSON, not what the steps do.
 
 import contextlib
 import os
-import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,7 @@ from understudy.errors import (
     WorkspaceError,
     from_os_error,
 )
-from understudy.files import make_dir, read_json, write_json
+from understudy.files import TEMPORARY_SUFFIX, make_dir, read_json, write_json
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,7 +33,22 @@ else:
 VERSION = 1
 SideName = Literal["src", "dst"]
 NO_CLIPS = frozenset({".c2pa", ".csv", ".json", ".md", ".srt", ".txt", ".wav", ".xml"})
+# Kinds of files that steps, or DFL, put into the folders that `clear` empties.
+MADE = frozenset(
+    {".dat", ".dfm", ".jpeg", ".jpg", ".json", ".jsonl", ".npy", ".onnx", ".pak", ".png"}
+    | {".safetensors", ".tif", ".tiff"}
+)
+DFL_SUMMARY = "_summary.txt"
+MOST_NAMED = 3
 _held: set[Path] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Files in the folders that `clear` empties: those it removes, and those no step makes."""
+
+    made: tuple[Path, ...]
+    foreign: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +158,47 @@ class Workspace:
                 remedy="Use the newer Understudy that made it.",
             )
 
+    def check_is_one(self) -> None:
+        """Nothing, if this is a workspace: made by Understudy, worked in by it, or DFL's.
+
+        Raises:
+            WorkspaceError: it is some other folder.
+        """
+        sides = (self.src, self.dst)
+        there = [side.frames_dir.is_dir() for side in sides]
+        worked_in = any(there) and self.manifests_dir.is_dir()
+        clips = any(side.video() is not None for side in sides)
+        if not (self._file.exists() or all(there) or worked_in or clips):
+            raise self._is_none("a folder without them")
+
+    def check_may_be_cleared(self) -> None:
+        """Nothing, if this is plainly a workspace, so that its files may be removed.
+
+        Raises:
+            WorkspaceError: it may be some other folder.
+        """
+        if self._file.exists():
+            return
+        if not all(side.frames_dir.is_dir() for side in (self.src, self.dst)):
+            raise self._is_none("a folder without them")
+        foreign = self.content().foreign
+        if foreign:
+            raise self._is_none(f"files that no step makes: {self.named(foreign)}")
+
+    def named(self, paths: Sequence[Path]) -> str:
+        """Paths in the workspace as one reads them, the first few if they are many."""
+        names = [path.relative_to(self.root).as_posix() for path in paths[:MOST_NAMED]]
+        more = len(paths) - len(names)
+        return ", ".join(names) + (f" and {more} more" if more else "")
+
+    def _is_none(self, found: str) -> WorkspaceError:
+        return WorkspaceError(
+            self.root,
+            expected="a workspace: workspace.json, or the folders data_src and data_dst of DFL's",
+            found=found,
+            remedy=f'Check the path; a workspace is made with: understudy new "{self.root}"',
+        )
+
     def side(self, name: SideName) -> Side:
         """Folders of `src` or `dst`."""
         return self.src if name == "src" else self.dst
@@ -240,23 +295,61 @@ class Workspace:
 
     # ------------------------------------------------------------------ clearing
 
-    def content(self) -> list[Path]:
-        """Folders and files that `clear` removes: all but clips, consent and settings."""
-        names = ("data_src", "data_dst", "model", "manifests", "reports")
-        return [self.root / n for n in names if (self.root / n).exists()]
+    def content(self) -> Content:
+        """What `clear` removes, and what lies among it that no step makes: a clip, a text.
 
-    def clear(self) -> None:
+        Raises:
+            FileError: one of the folders is a link, so that its files lie elsewhere.
+        """
+        made: list[Path] = []
+        foreign: list[Path] = []
+        for folder in self._content_folders():
+            for where, folders, names in os.walk(folder):
+                inner = [Path(where, name) for name in folders]
+                foreign += [path for path in inner if path.is_symlink()]
+                for path in sorted(Path(where, name) for name in names):
+                    if path != self.reports_dir / "clear.json":  # tells of this very step
+                        (made if _is_made(path) else foreign).append(path)
+        return Content(tuple(made), tuple(foreign))
+
+    def _content_folders(self) -> list[Path]:
+        names = ("data_src", "data_dst", "model", "manifests", "reports")
+        folders = [self.root / name for name in names if (self.root / name).is_dir()]
+        for folder in folders:
+            if folder.is_symlink():
+                raise FileError(
+                    folder,
+                    expected="a folder of the workspace itself",
+                    found="a link to another place",
+                    remedy="Remove the link, or clear what it points to by hand.",
+                )
+        return folders
+
+    def clear(self) -> Content:
         """Remove frames, faces, models and results, and make the empty folders again.
 
         Raises:
+            FileError: one of the folders is a link; nothing was removed.
             StorageError: something can't be removed; the rest may be gone.
         """
-        for path in self.content():
-            try:
-                shutil.rmtree(path)
-            except OSError as error:
-                raise from_os_error(error, path, doing="write") from error
+        content = self.content()
+        folders = [Path(p) for top in self._content_folders() for p, _, _ in os.walk(top)]
+        try:
+            for path in content.made:
+                path.unlink()
+            for path in reversed(folders):  # the inner ones first
+                if not any(path.iterdir()):
+                    path.rmdir()
+        except OSError as error:
+            raise from_os_error(error, path, doing="write") from error
         self.create(self.root)
+        return content
+
+
+def _is_made(path: Path) -> bool:
+    name = path.name.lower()
+    left_over = name.startswith(".") and TEMPORARY_SUFFIX in name
+    return path.suffix.lower() in MADE or name.endswith(DFL_SUMMARY) or left_over
 
 
 def _try_lock(handle: int) -> bool:

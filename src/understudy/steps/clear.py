@@ -20,25 +20,35 @@ class ClearOptions(StepOptions):
 def clear(options: ClearOptions, job: Job) -> Report:
     """Remove frames, faces, models and results; clips, consent and the report of this step stay.
 
+    So do files of kinds that no step makes, wherever they lie; they are named.
+
     Raises:
+        WorkspaceError: the folder is not plainly a workspace.
         OptionError: `yes` is missing; says what would be lost.
     """
     workspace = Workspace.open(options.workspace)
+    workspace.check_may_be_cleared()
     content = workspace.content()
-    files = [p for folder in content for p in folder.rglob("*") if p.is_file()]
-    if files and not options.yes:
-        size = sum(p.stat().st_size for p in files) / 1e6
-        folders = ", ".join(p.name for p in content)
+    if content.made and not options.yes:
+        size = sum(path.lstat().st_size for path in content.made) / 1e6
+        folders = {path.relative_to(workspace.root).parts[0]: None for path in content.made}
         raise OptionError(
             workspace.root,
             expected="--yes",
-            found=f"{len(files)} files ({size:.0f} MB) in {folders} that would be removed for good",
+            found=f"{len(content.made)} files ({size:.0f} MB) in {', '.join(folders)} that would "
+            "be removed for good",
             remedy="Add --yes to remove them.",
         )
     workspace.clear()
+    if content.foreign:
+        job.message(f"kept, as no step makes such files: {workspace.named(content.foreign)}")
     return Report(
         "clear",
-        done=len(files),
+        done=len(content.made),
+        skipped=len(content.foreign),
         outputs=[workspace.root],
-        details={"summary": f"{len(files)} files removed"},
+        details={
+            "summary": f"{len(content.made)} files removed",
+            "kept": [str(path) for path in content.foreign],
+        },
     )

@@ -54,7 +54,10 @@ def perform(name: str, options: Options, job: Job) -> Report:
             report = _timed(name, options, job)
             _leave(report, Workspace.open(folder), options, job)
         else:
-            report = _in_workspace(name, options, job, Workspace.open(folder))
+            workspace = Workspace.open(folder)
+            if name == "clear":  # not even a lock is left in a folder that is no workspace
+                workspace.check_may_be_cleared()
+            report = _in_workspace(name, options, job, workspace)
     except Cancelled:
         job.was_cancelled()
         raise
