@@ -74,13 +74,24 @@ class Job:
 
     # ------------------------------------------------------------------ what a step says
 
-    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """How far the step is, in its own items; `message` says what is being done."""
+    def progress(
+        self,
+        done: int,
+        total: int | None = None,
+        message: str = "",
+        *,
+        seconds_left: float | None = None,
+    ) -> None:
+        """How far the step is, in its own items; `message` says what is being done.
+
+        A step that knows better than its items tell how long it still takes gives `seconds_left`.
+        """
         now = time.monotonic()
         if done != total and now - self._last_progress < PROGRESS_SECONDS:
             return
         self._last_progress = now
-        self._emit("progress", done=done, total=total, message=message)
+        known = {} if seconds_left is None else {"seconds_left": round(seconds_left, 1)}
+        self._emit("progress", done=done, total=total, message=message, **known)
 
     def metric(self, name: str, value: float, *, step: int | None = None) -> None:
         """A measured number, at an iteration if it belongs to one."""

@@ -165,6 +165,22 @@ def test_a_run_ends_after_its_minutes_over_all_runs(run) -> None:
     assert folder.load(pytest.fail).seconds >= 1.2
 
 
+def test_a_run_says_where_it_goes_on_and_where_its_pictures_are(run, recorder) -> None:
+    _, folder = run(target_iter=2)
+    first = recorder.texts()
+    assert not [text for text in first if "going on" in text]
+    assert f"previews are written to {folder.previews_dir}" in first
+    run(target_iter=4)
+    assert recorder.texts()[len(first)] == "going on from iteration 2"
+
+
+def test_progress_counts_iterations_where_a_target_is_set(run, recorder) -> None:
+    run(target_iter=3, minutes=60.0)
+    told = [e.data for e in recorder.events if e.kind == "progress"]
+    assert (told[-1]["done"], told[-1]["total"]) == (3, 3)
+    assert 0 <= told[-1]["seconds_left"] <= 3600
+
+
 def test_stop_saves_and_ends(run, recorder, monkeypatch) -> None:
     _at_iteration(monkeypatch, 4, lambda: recorder.job.command("stop"))
     result, folder = run()

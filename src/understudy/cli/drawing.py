@@ -30,13 +30,16 @@ LOG_SECONDS = 10.0
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
+        if task.fields["left"] is not None:  # its items are not what takes the time
+            return Text("")
         speed = task.finished_speed or task.speed
         return Text("" if not speed else f"{speed:.1f}/s", style="cyan")
 
 
 class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
-        left = task.time_remaining
+        known: float | None = task.fields["left"]
+        left = task.time_remaining if known is None else known
         if task.finished or left is None:
             return Text("")
         return Text(f"{clock(left)} left", style="green")
@@ -62,7 +65,7 @@ class Drawing:
         self._tasks: dict[str, TaskID] = {}
         self._live = self._console.is_terminal
         self._logged = 0.0
-        self._begun: dict[str, tuple[float, int]] = {}
+        self._begun: dict[str, tuple[float, int, int | None]] = {}
 
     def __enter__(self) -> "Drawing":
         if self._live:
@@ -83,26 +86,40 @@ class Drawing:
             self._ended(event)
 
     def _moved(self, event: Event) -> None:
-        done, total = event.data["done"], event.data["total"]
-        message = event.data["message"]
         if self._live:
-            task = self._tasks.get(event.step)
-            if task is None:
-                task = self._progress.add_task(event.step, total=total, message="", completed=done)
-                self._tasks[event.step] = task
-            self._progress.update(task, completed=done, total=total, message=message)
-            return
-        first_time, first_done = self._begun.setdefault(event.step, (event.time, done))
+            self._draw(event)
+        else:
+            self._log(event)
+
+    def _draw(self, event: Event) -> None:
+        done, total = event.data["done"], event.data["total"]
+        message, left = event.data["message"], event.data.get("seconds_left")
+        task = self._tasks.get(event.step)
+        if task is not None and total is None and self._is_bounded(task):
+            self._progress.remove_task(task)  # of other items than before: rich keeps a total
+            task = None
+        if task is None:
+            task = self._progress.add_task(
+                event.step, total=total, message="", completed=done, left=left
+            )
+            self._tasks[event.step] = task
+        self._progress.update(task, completed=done, total=total, message=message, left=left)
+
+    def _is_bounded(self, task: TaskID) -> bool:
+        return any(t.id == task and t.total is not None for t in self._progress.tasks)
+
+    def _log(self, event: Event) -> None:
+        done, total = event.data["done"], event.data["total"]
+        begun = self._begun.get(event.step)
+        if begun is None or done < begun[1] or total != begun[2]:  # other items than before
+            begun = self._begun[event.step] = (event.time, done, total)
         if time.monotonic() - self._logged < LOG_SECONDS and done != total:
             return
         self._logged = time.monotonic()
-        rate = (done - first_done) / max(event.time - first_time, 1e-3)
-        left = (
-            f", {clock((total - done) / rate)} left" if total and rate > 0 and done < total else ""
-        )
         of = f"/{total}" if total else ""
+        message = event.data["message"]
         tail = f"  {message}" if message else ""
-        self._say(f"{event.step}: {done}{of} ({rate:.1f}/s{left}){tail}")
+        self._say(f"{event.step}: {done}{of}{_pace_of(event, begun[0], begun[1])}{tail}")
 
     def _ended(self, event: Event) -> None:
         task = self._tasks.get(event.step)
@@ -112,6 +129,17 @@ class Drawing:
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _pace_of(event: Event, first_time: float, first_done: int) -> str:
+    """In brackets: items a second, and the time left if it can be known."""
+    done, total = event.data["done"], event.data["total"]
+    known: float | None = event.data.get("seconds_left")
+    if known is not None:
+        return f" ({clock(known)} left)" if done != total else ""
+    rate = (done - first_done) / max(event.time - first_time, 1e-3)
+    left = f", {clock((total - done) / rate)} left" if total and rate > 0 and done < total else ""
+    return f" ({rate:.1f}/s{left})"
 
 
 class EventLog:

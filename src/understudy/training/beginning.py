@@ -25,6 +25,7 @@ def begin(folder: ModelFolder, options: TrainOptions, say: Say) -> TrainState:
     if not folder.has_save:
         return TrainState(folder.config, build(folder.config, seed=options.seed), options)
     state = folder.load(say)
+    say(f"going on from iteration {state.iteration}")
     if state.options.pretrain and not options.pretrain:
         kept = folder.backup()
         anew = ", ".join(end_pretraining(state, seed=options.seed, parity=options.dfl_parity))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, OptionError, StateError, StorageError
+from understudy.errors import Cancelled, OptionError, StateError
 from understudy.job import Job
 from understudy.models.devices import choose_device
 from understudy.training.batches import WHOLE, BatchSource
@@ -21,20 +21,18 @@ from understudy.training.health import Health, Unhealthy, cure
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
-from understudy.training.preview import write_loss_graph, write_preview
 from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed
 from understudy.training.sides import load_side
 from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import Batch, StepLosses, TrainStep
+from understudy.training.telling import Previews, Teller
 from understudy.training.watch import Watch
 from understudy.types import FaceSample
 
 __all__ = ["TrainResult", "Trainer", "learning_rate", "train"]
 
 ROLLBACKS_MAX = 3  # in a row, without a good save between them
-_TELL_SECONDS = 0.2
-_KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
 
 
 def train(
@@ -91,14 +89,14 @@ class Trainer:
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
-        self._told = self._mark = time.monotonic()
+        self._teller = Teller(job, self.state)
+        self._previews = Previews(folder.previews_dir, job)
+        self._mark = time.monotonic()
         self._saved_at = self._backed_up_at = self._shown_at = self.state.seconds
-        self._kept_at = 0.0
         self._saved_iteration = self.state.iteration
-        self._rate = 0.0
-        self._told_iteration = self.state.iteration
         for name in without_effect(self._options, folder.config):
             job.message(f"{name} does nothing for this model and these settings")
+        job.message(f"previews are written to {folder.previews_dir}")
 
     def run(self) -> TrainResult:
         """Iterates until an end condition is met."""
@@ -166,7 +164,7 @@ class Trainer:
 
     def _is_due(self) -> bool:
         """Whether to bring the losses over, which waits for the device."""
-        return self._device.type == "cpu" or time.monotonic() - self._told >= _TELL_SECONDS
+        return self._device.type == "cpu" or self._teller.is_due
 
     def _batch(self) -> Batch:
         options = self._options
@@ -188,23 +186,7 @@ class Trainer:
             number = history.start + len(history) + 1
             self._health.check_losses(src, dst, iteration=number)
             history.add(src, dst)
-        now = time.monotonic()
-        if now - self._told >= _TELL_SECONDS or self.state.iteration == 1:
-            done = self.state.iteration - self._told_iteration
-            self._rate = done / max(now - self._told, 1e-6)
-            self._told, self._told_iteration = now, self.state.iteration
-            self._report()
-
-    def _report(self) -> None:
-        state, options = self.state, self._options
-        src, dst = state.history.src[-1], state.history.dst[-1]
-        self._job.metric("src loss", src, step=state.iteration)
-        self._job.metric("dst loss", dst, step=state.iteration)
-        text = f"iteration {state.iteration}, {self._rate:.1f} a second, loss {src:.3f} {dst:.3f}"
-        if options.minutes and not options.target_iter:
-            self._job.progress(int(state.seconds), int(60 * options.minutes), text)
-        else:
-            self._job.progress(state.iteration, options.target_iter or None, text)
+        self._teller.tell(self.state, self._options)
 
     def _obey(self) -> list[str]:
         """Commands that came, done; a stop is left to the caller."""
@@ -225,17 +207,9 @@ class Trainer:
         state, averaged = self.state, self._step.optimizer.averaged
         name = self._folder.path.name
         picture = self._watch.picture(self._source, averaged, state.history, title=name)
-        # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
-        keep = state.seconds >= _KEEP_EVERY * self._kept_at
-        number = state.iteration if keep else None
-        try:
-            path = write_preview(self._folder.previews_dir, picture, number=number)
-            write_loss_graph(self._folder.previews_dir, state.history, title=name)
-        except StorageError as error:  # a save may still find room, and matters more
-            self._job.message(f"no preview: {error}")
-        else:
-            self._kept_at = state.seconds if keep else self._kept_at
-            self._job.preview("training", path)
+        self._previews.write(
+            picture, state.history, title=name, iteration=state.iteration, seconds=state.seconds
+        )
         self._count_time()
         self._shown_at = state.seconds
 

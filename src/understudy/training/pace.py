@@ -1,4 +1,4 @@
-"""How far a run is, what ends it, and the step size that follows.
+"""How far a run is, what ends it and when, and the step size that follows.
 
 A state and options in, numbers and reasons out. Knows no loop.
 """
@@ -26,6 +26,19 @@ def why_ended(state: TrainState, options: TrainOptions) -> str | None:
     if state.plan is not None and state.plan.is_over:
         return f"all phases of recipe {state.plan.recipe} are done"
     return None
+
+
+def seconds_left(state: TrainState, options: TrainOptions, *, rate: float) -> float | None:
+    """Training time until the first end that was set, at `rate` iterations a second.
+
+    None if there is no such end, or the only one is a number of iterations and the rate is 0.
+    """
+    ends = []
+    if options.target_iter and rate > 0:
+        ends.append((options.target_iter - state.iteration) / rate)
+    if options.minutes:
+        ends.append(60 * options.minutes - state.seconds)
+    return max(0.0, min(ends)) if ends else None
 
 
 def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> float:

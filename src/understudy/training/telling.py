@@ -1,0 +1,101 @@
+"""What a run tells while it goes: losses, how far it is and how long it still takes; its pictures.
+
+A state, options and pictures in; events of a job and files in the previews folder out. Knows no
+loop and no network.
+"""
+
+import time
+from collections import deque
+from pathlib import Path
+
+from understudy.errors import StorageError
+from understudy.job import Job
+from understudy.training.history import History
+from understudy.training.options import TrainOptions
+from understudy.training.pace import seconds_left
+from understudy.training.preview import Picture, write_loss_graph, write_preview
+from understudy.training.train_state import TrainState
+
+_TELL_SECONDS = 0.2
+_PACE_SECONDS = 300.0  # a pace is of the last minutes: phases and changed options change it
+_KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
+
+
+class Pace:
+    """Iterations per second of training, of this run alone."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, float]] = deque()
+
+    def see(self, iteration: int, *, seconds: float) -> None:
+        """The run is so far after so many seconds of training."""
+        if self._seen and iteration < self._seen[-1][0]:
+            self._seen.clear()  # it went back to a save
+        self._seen.append((iteration, seconds))
+        while len(self._seen) > 2 and seconds - self._seen[1][1] >= _PACE_SECONDS:
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float:
+        """The pace; 0 if it can't be known yet."""
+        if not self._seen:
+            return 0.0
+        (first, began), (last, ended) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+
+class Teller:
+    """Tells a job how training goes, a few times a second."""
+
+    def __init__(self, job: Job, state: TrainState) -> None:
+        self._job = job
+        self._told, self._told_iteration = time.monotonic(), state.iteration
+        self._pace = Pace()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to tell again."""
+        return time.monotonic() - self._told >= _TELL_SECONDS
+
+    def tell(self, state: TrainState, options: TrainOptions) -> None:
+        """The last losses and how far the run is, if it is time to or at an end."""
+        now = time.monotonic()
+        edge = state.iteration in (1, options.target_iter)
+        if now - self._told < _TELL_SECONDS and not edge:
+            return
+        done = max(0, state.iteration - self._told_iteration)  # less than 0 after going back
+        rate = done / max(now - self._told, 1e-6)
+        self._told, self._told_iteration = now, state.iteration
+        self._pace.see(state.iteration, seconds=state.seconds)
+        src, dst = state.history.src[-1], state.history.dst[-1]
+        self._job.metric("src loss", src, step=state.iteration)
+        self._job.metric("dst loss", dst, step=state.iteration)
+        text = f"iteration {state.iteration}, {rate:.1f} a second, loss {src:.3f} {dst:.3f}"
+        left = seconds_left(state, options, rate=self._pace.rate)
+        done, total = state.iteration, options.target_iter or None
+        if options.minutes and not options.target_iter:
+            done, total = int(state.seconds), int(60 * options.minutes)
+        self._job.progress(done, total, text, seconds_left=left)
+
+
+class Previews:
+    """The pictures of a model; one that finds no room is told and no error."""
+
+    def __init__(self, folder: Path, job: Job) -> None:
+        self._folder, self._job = folder, job
+        self._kept_at = 0.0
+
+    def write(
+        self, picture: Picture, history: History, *, title: str, iteration: int, seconds: float
+    ) -> None:
+        """The newest preview and the loss graph; the preview under its number too, at times."""
+        # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
+        keep = seconds >= _KEEP_EVERY * self._kept_at
+        try:
+            path = write_preview(self._folder, picture, number=iteration if keep else None)
+            write_loss_graph(self._folder, history, title=title)
+        except StorageError as error:  # a save may still find room, and matters more
+            self._job.message(f"no preview: {error}")
+            return
+        self._kept_at = seconds if keep else self._kept_at
+        self._job.preview("training", path)
