@@ -18,6 +18,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
     # Threads that wait for one another sleep instead of spinning: on a machine with other work to
     # do, spinning costs most of the time. Read once, when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Large tensors in pages of 2 MB: fewer look-ups of where memory lies.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         return _command(given)
     except UnderstudyError as error:
