@@ -52,15 +52,17 @@ def trash_dir(aligned_dir: Path) -> Path:
     return real.with_name(real.name + TRASH_SUFFIX)
 
 
-def trash_moves(aligned_dir: Path, faces: Iterable[Path]) -> list[Move]:
-    """Moves of these faces to the trash under names that are free there, persons kept apart."""
+def trash_moves(
+    aligned_dir: Path, faces: Iterable[Path], *, leaving: Collection[Path] = ()
+) -> list[Move]:
+    """Moves of these faces to the trash under names free there once `leaving` left, by person."""
     trash, home = trash_dir(aligned_dir), aligned_dir.resolve()
     taken: set[Path] = set()
     moves = []
     for face in faces:
         parent = face.parent.resolve()
         inside = parent.relative_to(home) if parent.is_relative_to(home) else Path()
-        target = _free(trash / inside / face.name, taken)
+        target = _free(trash / inside / face.name, taken, leaving=leaving)
         taken |= {target, sidecar_path(target)}
         moves.append(Move(face, target))
     return moves
@@ -86,7 +88,7 @@ def apply_moves(aligned_dir: Path, moves: Sequence[Move], *, operation: str) -> 
         _check_targets(complete, root)
         if complete:
             made = _missing_dirs(complete, root)
-            number = max(edit_plan.numbers(edits_dir), default=0) + 1
+            number = edit_plan.next_number(edits_dir)
             plan = Plan(root, operation, tuple(complete), number=number, made_dirs=made)
             edit_plan.write(edits_dir, plan)
             _run(edits_dir, plan)
@@ -116,10 +118,11 @@ def operations(aligned_dir: Path) -> tuple[str, ...]:
     return tuple(edit_plan.operation_of(edits_dir, number) for number in found)
 
 
-def undo(aligned_dir: Path) -> Undone:
+def undo(aligned_dir: Path, *, replaced: Sequence[Path] = ()) -> Undone:
     """Brings back names and places of the last operation; called again, of the one before.
 
-    A face that is gone since is passed over; one whose old name was taken since gets a free one.
+    Faces in `replaced`, made since, go to the trash in the same transaction. A face that is gone
+    since is passed over; one whose old name was taken since gets a free one.
 
     Raises:
         MaterialError: there is nothing to undo.
@@ -138,9 +141,11 @@ def undo(aligned_dir: Path) -> Undone:
     with _locked(aligned_dir) as edits_dir:
         last = edit_plan.read_record(edits_dir, max(edit_plan.numbers(edits_dir)), root)
         missing = {pair.target for pair in last.moves if not (root / pair.target).is_file()}
-        back = _way_back([pair for pair in last.moves if pair.target not in missing], root)
+        coming = [pair for pair in last.moves if pair.target not in missing]
+        away = _away(aligned_dir, replaced, coming, root=root)
+        back = _way_back(coming, root, also_leaving=[pair.source for pair in away])
         name = f"undo {last.operation}"
-        plan = Plan(root, name, tuple(back), undoes=last.number, made_dirs=last.made_dirs)
+        plan = Plan(root, name, (*away, *back), undoes=last.number, made_dirs=last.made_dirs)
         edit_plan.write(edits_dir, plan)
         _run(edits_dir, plan)
     home = {pair.target: pair.source for pair in last.moves}
@@ -153,9 +158,19 @@ def undo(aligned_dir: Path) -> Undone:
     )
 
 
-def _way_back(moves: Sequence[Pair], root: Path) -> list[Pair]:
+def _away(
+    aligned_dir: Path, faces: Sequence[Path], coming: Sequence[Pair], *, root: Path
+) -> list[Pair]:
+    """Moves of faces and masks to the trash, where they may have the names of those coming back."""
+    sources = {pair.target for pair in coming}
+    moves = trash_moves(aligned_dir, faces, leaving={root / source for source in sources})
+    pairs = [pair for pair in _relative(moves, root) if pair.source not in sources]
+    return pairs + [pair for pair in _sidecars(pairs, root) if pair.source not in sources]
+
+
+def _way_back(moves: Sequence[Pair], root: Path, *, also_leaving: Sequence[str] = ()) -> list[Pair]:
     """The moves reversed; a face whose old name is taken gets a free one, and its mask with it."""
-    leaving = {root / pair.target for pair in moves}
+    leaving = {root / name for name in (*(pair.target for pair in moves), *also_leaving)}
     taken: set[Path] = set()
     masks: dict[str, str] = {}
     back = []

@@ -75,6 +75,21 @@ def numbers(folder: Path) -> list[int]:
     return [int(p.stem) for p in folder.glob("*.jsonl") if p.stem.isdecimal() and int(p.stem)]
 
 
+def next_number(folder: Path) -> int:
+    """Number under which the next operation will be recorded."""
+    return max(numbers(folder), default=0) + 1
+
+
+def places_before(folder: Path, number: int) -> list[Path]:
+    """Where the files lay that a finished operation moved.
+
+    Raises:
+        FormatError: its record is damaged.
+    """
+    root = folder.parent
+    return [root / pair.source for pair in read_record(folder, number, root).moves]
+
+
 def write(folder: Path, plan: Plan) -> None:
     """Put a plan on disk; from here on it will be carried out."""
     head = {

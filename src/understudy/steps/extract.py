@@ -1,17 +1,22 @@
 """Faces out of frames: found, followed, aligned, saved with their landmarks."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import FormatError, MaterialError, OptionError
+from understudy.errors import MaterialError
 from understudy.faces.settings import ExtractSettings
-from understudy.files import make_dir, remove_files, remove_leftovers
+from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.extract_frames import Redo, chosen_frames, frames_to_redo
-from understudy.steps.faceset.measured import refuse_pak
+from understudy.steps.extract_records import (
+    Records,
+    clear_way,
+    faces_of,
+    report_foreign,
+    set_aside,
+    take_up,
+)
 from understudy.steps.frames import frames_identity, read_frame_manifests
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
@@ -20,16 +25,11 @@ from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
     from understudy.steps.extract_work import Extractor, Keep, Models
-    from understudy.types import FaceSample
 
 # More threads than this wait for one another: Python itself runs in one at a time.
 MOST_WORKERS = 16
 WORKERS_PER_GPU = 4
 USUAL_RATE = 25.0  # frames a second, where the clip is not known
-# What all faces of a faceset share; the rest may differ where some frames are done again.
-_SHARED = ("face_type", "image_size")
-
-Facts = dict[str, Any]  # JSON values
 
 
 class ExtractOptions(StepOptions, ExtractSettings):
@@ -65,30 +65,13 @@ class ExtractOptions(StepOptions, ExtractSettings):
         return self.debug == "on" or (self.debug == "auto" and self.side == "dst")
 
 
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """What earlier runs left: frames that are finished, and what was found in each frame."""
-
-    done: Journal
-    found: Journal
-
-    @classmethod
-    def open(cls, workspace: Workspace, side: SideName, *, anew: bool) -> "_Records":
-        names = (f"extract_{side}", f"found_{side}")
-        done, found = (Journal(workspace.manifests_dir / f"{n}.jsonl", anew=anew) for n in names)
-        return cls(done, found)
-
-    def begin(self, made_with: dict[str, Any]) -> None:
-        self.found.begin({})
-        self.done.begin(made_with)
-
-
 def extract(options: ExtractOptions, job: Job) -> Report:
     """The faceset of one side in `aligned`, one file per face.
 
     Raises:
         MaterialError: there are no frames, or no face in any of them.
         OptionError: faces made with other options are there and `restart` is off.
+        FileError: a picture for `like` is missing.
     """
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
@@ -97,22 +80,22 @@ def extract(options: ExtractOptions, job: Job) -> Report:
     # Whatever may be refused (a detector's name, weights, a device) comes before faces are moved.
     extractor = _extractor(options, side, job) if options.restart else None
     remove_leftovers(side.aligned_dir)
-    records = _Records.open(workspace, side.name, anew=options.restart)
-    kept = _take_up(options, side, records, frames_identity(workspace, side.name), job=job)
-    if kept is not None:
-        return _report(side, done=0, skipped=len(chosen), found=kept)
+    records = Records.open(workspace, side.name, anew=options.restart)
+    if not take_up(options, side, records, frames_identity(workspace, side.name), job=job):
+        return report_foreign(side, chosen)
     again = frames_to_redo(options.redo, chosen, records.done, side)
-    _set_aside(side, records, again)
+    set_aside(side, records, again)
     todo = {path.name for _, path in chosen if path.name not in records.done.items}
     if options.redo in ("deleted", "faceless"):
         todo &= {path.name for path in again}
     if todo:
         extractor = extractor or _extractor(options, side, job)
+        clear_way(side, todo, job)
         clips = read_frame_manifests(workspace, side.name)
         rate = float(clips[0].timing.rate) if clips else USUAL_RATE
         _work(options, extractor, records, chosen=chosen, todo=todo, rate=rate, job=job)
     done = sum(name in records.done.items for name in todo)
-    found = len(_faces(side))
+    found = len(faces_of(side))
     if not found:
         raise MaterialError(
             side.frames_dir,
@@ -141,121 +124,6 @@ def _frames(workspace: Workspace, side: Side, job: Job) -> tuple[Path, ...]:
     return listed.paths
 
 
-def _take_up(
-    options: ExtractOptions,
-    side: Side,
-    records: _Records,
-    frames: list[list[Any]] | None,
-    *,
-    job: Job,
-) -> int | None:
-    """Number of faces if the faceset is the user's own and stays as it is; else None."""
-    made_with = {
-        "settings": options.model_dump(mode="json", include=set(ExtractSettings.model_fields)),
-        "detector": options.detector,
-        "landmarker": options.landmarker,
-        "like": [str(path) for path in options.like],
-        "embedder": options.embedder,
-        "frames": frames,
-    }
-    faces = _faces(side)
-    done = records.done
-    if options.restart:
-        _to_trash(side, faces, "extract --restart")
-        if faces:
-            job.message(f"{len(faces)} faces moved to aligned_trash; faceset undo brings them back")
-        remove_files(side.debug_dir.glob("*.jpg") if side.debug_dir.is_dir() else ())
-        records.begin(made_with)
-    elif not done.header:
-        if faces and options.redo == "none":
-            return len(faces)
-        _adopt(options, side, records, made_with)
-    elif not faces and any(row["files"] for row in done.items.values()):
-        records.begin(made_with)  # the user took all of them away
-    else:
-        names = _SHARED if options.redo != "none" else None
-        changed = _difference(done.header, made_with, names=names)
-        if changed:
-            raise OptionError(
-                side.aligned_dir,
-                expected="the frames and options these faces were made with",
-                found=changed,
-                remedy="Add --restart to move these faces away, or repeat the old options.",
-            )
-        if not records.found.path.exists():  # of a version that kept none
-            records.found.begin({})
-    return None
-
-
-def _adopt(options: ExtractOptions, side: Side, records: _Records, made_with: Facts) -> None:
-    """Take faces that another program made for finished, so that some can be done again."""
-    files: dict[str, list[str]] = {}
-    for place, (path, face) in enumerate(_loose(side)):
-        if not place:
-            _refuse_other_cut(options, path, face)
-        if face.source_name:
-            files.setdefault(face.source_name, []).append(path.name)
-    records.begin(made_with)
-    if not files:
-        return
-    with records.done as journal:
-        for path in sorted(side.frames_dir.iterdir()):
-            if path.is_file():  # where there is no face of it, the user may have removed it
-                journal.add(path.name, files=files.get(path.name, []))
-
-
-def _refuse_other_cut(options: ExtractOptions, path: Path, face: "FaceSample") -> None:
-    from understudy.facesets.dfl import read_file_header
-
-    size = max(read_file_header(path).shape_hw)
-    if (face.face_type, size) != (options.face_type, options.image_size):
-        raise OptionError(
-            path,
-            expected=f"a {options.face_type.value} of {options.image_size} px, as asked for",
-            found=f"a {face.face_type.value} of {size} px",
-            remedy=f"Add --face-type {face.face_type.value} --image-size {size}, or --restart.",
-        )
-
-
-def _set_aside(side: Side, records: _Records, again: list[Path]) -> None:
-    """Make frames unfinished; their faces, whatever they are called now, go to the trash."""
-    if not again:
-        return
-    names = {path.name for path in again}
-    _to_trash(side, [p for p, face in _loose(side) if face.source_name in names], "extract --redo")
-    records.found.forget(names)
-    records.done.forget(names)
-
-
-def _loose(side: Side) -> "Iterator[tuple[Path, FaceSample]]":
-    """Files of the faces, and what they say; damaged ones are left where they are.
-
-    Raises:
-        FileError: the faces are in a pak.
-    """
-    from understudy.facesets.edit import recover
-    from understudy.facesets.faceset import list_loose
-
-    refuse_pak(side.aligned_dir, side.name)
-    if not side.aligned_dir.is_dir():
-        return
-    recover(side.aligned_dir)
-    for entry in list_loose(side.aligned_dir):
-        try:
-            face = entry.read()
-        except FormatError:
-            continue
-        yield entry.path, face
-
-
-def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
-    from understudy.facesets.edit import apply_moves, trash_moves
-
-    if faces:
-        moves = trash_moves(side.aligned_dir, faces)
-        apply_moves(side.aligned_dir, moves, operation=operation)
-
-
 def recorded_options(root: Path, side: SideName) -> dict[str, Any]:
     """Options the faces of a side were made with; empty if there is no record of any."""
     header = Journal(Workspace(root).manifests_dir / f"extract_{side}.jsonl").header
@@ -263,32 +131,10 @@ def recorded_options(root: Path, side: SideName) -> dict[str, Any]:
     return {**header.get("settings", {}), **{n: header[n] for n in names if n in header}}
 
 
-def _faces(side: Side) -> list[Path]:
-    from understudy.facesets.faceset import list_loose
-    from understudy.facesets.pack import PAK_NAME
-
-    if not side.aligned_dir.is_dir():
-        return []
-    pak = side.aligned_dir / PAK_NAME
-    loose = [face.path for face in list_loose(side.aligned_dir)]
-    return [*loose, pak] if pak.is_file() else loose
-
-
-def _difference(
-    before: dict[str, Any], now: dict[str, Any], *, names: tuple[str, ...] | None
-) -> str:
-    """What changed, of `names` or of all; early records lack options that came later."""
-    old = {**now["settings"], **now, **before.get("settings", {}), **before}
-    new = {**now["settings"], **now}
-    compared = [k for k in new if k != "settings" and (names is None or k in names)]
-    changed = [k for k in compared if old.get(k) != new[k]]
-    return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
-
-
 def _work(
     options: ExtractOptions,
     extractor: "Extractor",
-    records: _Records,
+    records: Records,
     *,
     chosen: tuple[tuple[int, Path], ...],
     todo: set[str],
@@ -357,7 +203,7 @@ def _person(options: ExtractOptions, models: "Models") -> "Keep":
     return only_person(EMBEDDERS[options.embedder]("cpu"), options.like, options, models=models)
 
 
-def _tell(report: Report, records: _Records, workspace: Workspace, side: Side) -> None:
+def _tell(report: Report, records: Records, workspace: Workspace, side: Side) -> None:
     """Frames the user may want to look at, in the report and for the page of manual work."""
     from understudy.steps.extract_work import doubtful, faults
 
