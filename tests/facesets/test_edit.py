@@ -132,6 +132,46 @@ def test_a_kill_at_every_step_loses_nothing(
         assert tree(aligned) == states[0]
 
 
+def test_faces_made_since_change_places_with_those_that_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole before and after, whatever call a kill comes at; masks and persons go along."""
+    aligned = tmp_path / "w/aligned"
+    fill(aligned, *NAMES)
+    old = tree(aligned)
+    faces = [p for p in aligned.rglob("*.*") if p.is_file() and ".mask" not in p.name]
+    apply_moves(aligned, trash_moves(aligned, faces), operation="restart")
+    new = ("1.jpg", "1.mask.png", "2.jpg", "bob/1.jpg", "new.jpg")
+    for name in new:
+        (aligned / name).write_text(f"new {name}")
+    replaced = [aligned / name for name in new if ".mask" not in name]
+    gone = {f"aligned_trash/{name}": f"new {name}" for name in new}
+    shutil.copytree(aligned.parent, tmp_path / "saved")
+    real = Path.rename
+    with monkeypatch.context() as patch:
+        for step in range(200):
+            shutil.rmtree(aligned.parent)
+            shutil.copytree(tmp_path / "saved", aligned.parent)
+            halves = [step]
+
+            def rename(path: Path, target: Path, halves: list[int] = halves) -> Path:
+                halves[0] -= 1
+                if halves[0] == -1:
+                    raise Killed
+                return real(path, target)
+
+            patch.setattr(Path, "rename", rename)
+            try:
+                undone = undo(aligned, replaced=replaced)
+                break
+            except Killed:
+                patch.setattr(Path, "rename", real)
+                recover(aligned)
+                assert tree(aligned) == {**old, **gone}, step
+    assert step > 20 and undone == edit.Undone("restart", 6, (), ())
+    assert tree(aligned) == {**old, **gone}
+
+
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, aligned: Path, *, undoing: bool) -> bool:
     """Whether the work was stopped after `step` halves of calls: before a call, after it, ..."""
     halves = [step]

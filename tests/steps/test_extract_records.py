@@ -108,6 +108,25 @@ def test_an_undo_that_fails_leaves_the_record(
     assert faces(workspace) == new and record.read_bytes() == before
 
 
+def test_a_killed_undo_is_finished_by_the_next_extraction(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = faces(workspace)
+    extract(workspace, "--restart", *HEAD, "--last", "3")
+    rename = edit._rename
+
+    def stop(source: Path, target: Path) -> None:
+        if target.name == "00005_0.jpg":
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(edit, "_rename", stop)
+        main(["faceset", "undo", "src", "--workspace", str(workspace)])
+    assert extract(workspace)["done"] == 0
+    assert faces(workspace) == old and len(trash(workspace)) == 3
+
+
 def test_an_undone_redo_brings_back_faces_under_their_names(workspace: Path) -> None:
     aligned = workspace / "data_src" / "aligned"
     (aligned / "00002_0.jpg").write_bytes((aligned / "00002_0.jpg").read_bytes() + b"touched")

@@ -73,6 +73,8 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         OptionError: faces made with other options are there and `restart` is off.
         FileError: a picture for `like` is missing.
     """
+    from understudy.facesets.edit import recover
+
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
     paths = _frames(workspace, side, job)
@@ -80,6 +82,7 @@ def extract(options: ExtractOptions, job: Job) -> Report:
     # Whatever may be refused (a detector's name, weights, a device) comes before faces are moved.
     extractor = _extractor(options, side, job) if options.restart else None
     remove_leftovers(side.aligned_dir)
+    recover(side.aligned_dir)  # or faces that a killed step was moving seem to be gone
     records = Records.open(workspace, side.name, anew=options.restart)
     if not take_up(options, side, records, frames_identity(workspace, side.name), job=job):
         return report_foreign(side, chosen)
