@@ -111,8 +111,9 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
         help=_help(field),
         group=_group(group_of(field)),
         negative=None if default is True or turns_off else (),
+        negative_iterable=(),
         consume_multiple=True,
-        show_default=not required and default not in (None, (), ""),
+        show_default=not required and default not in (None, (), "", Path()),
     )
     return inspect.Parameter(
         name,
@@ -164,8 +165,13 @@ def _as_option_error(error: cyclopts.CycloptsError, tokens: Sequence[str]) -> Op
     group = tokens[0] if tokens and tokens[0] in GROUPS else ""
     command = f"understudy {step or group}".rstrip()
     expected = "its options" if step else "one of its commands"
+    said, meant, guess = said.partition(" Did you mean ")
+    guess = f"Did you mean {guess.rstrip('.?')}? " if meant else ""
     return OptionError(
-        command, expected=expected, found=said.rstrip("."), remedy=f"See: {command} --help"
+        command,
+        expected=expected,
+        found=said.rstrip("."),
+        remedy=f"{guess}See: {command} --help",
     )
 
 

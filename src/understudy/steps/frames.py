@@ -40,7 +40,7 @@ def frames(options: FramesOptions, job: Job) -> Report:
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
     remove_leftovers(side.frames_dir)
-    clips = _clips(options, side)
+    clips = _clips(options, workspace, side)
     name = f"frames_{side.name}"
     manifest = None if options.restart else _manifest(workspace, side.name)
     there = list_images(side.frames_dir) if side.frames_dir.is_dir() else []
@@ -123,11 +123,28 @@ def clip_paths(workspace: Workspace, side: SideName) -> tuple[Path, ...]:
     return tuple(Path(clip["path"]) for clip in content["asked"]["clips"]) if content else ()
 
 
+def are_unfinished(workspace: Workspace, side: SideName) -> bool:
+    """Whether the frames of a side were begun and the step did not end."""
+    content = _manifest(workspace, side)
+    return content is not None and not content["complete"]
+
+
 def frames_identity(workspace: Workspace, side: SideName) -> list[list[Any]] | None:
-    """What tells one side's frames from those of other clips; None for a user's own pictures."""
+    """What tells one side's frames from those of other clips; None for a user's own pictures.
+
+    Raises:
+        MaterialError: the step that makes the frames did not end, so some of them are missing.
+    """
     content = _manifest(workspace, side)
     if content is None:
         return None
+    if not content["complete"]:
+        raise MaterialError(
+            workspace.side(side).frames_dir,
+            expected="all frames of the clip",
+            found="a part of them, since the step that makes them was stopped",
+            remedy=f"First: understudy frames {side} --workspace {workspace.root}",
+        )
     return [[Path(clip["path"]).name, clip["bytes"]] for clip in content["asked"]["clips"]]
 
 
@@ -155,10 +172,12 @@ def _manifest(workspace: Workspace, side: SideName) -> dict[str, Any] | None:
     return content
 
 
-def _clips(options: FramesOptions, side: Side) -> tuple[Path, ...]:
+def _clips(options: FramesOptions, workspace: Workspace, side: Side) -> tuple[Path, ...]:
     if options.video:
         return options.video
     own = side.video()
+    if own is None and not options.restart and are_unfinished(workspace, side.name):
+        return clip_paths(workspace, side.name)  # go on with what was begun
     return (own,) if own else ()
 
 

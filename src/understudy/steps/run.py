@@ -1,11 +1,12 @@
 """Two clips in, one finished film out: all steps in their order, each going on where it was."""
 
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import model_validator
 
-from understudy.errors import FileError, StorageError
+from understudy.errors import FileError, OptionError, StorageError
 from understudy.files import make_dir
 from understudy.job import Job
 from understudy.options import Options, option
@@ -67,7 +68,10 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
     report = Report("run")
     parts: dict[str, Any] = {}
     for name, part in _parts(options):
-        result = perform(name, part, job)
+        try:
+            result = perform(name, part, job)
+        except OptionError as error:
+            raise _with_own_remedy(error, name, part, options) from error
         report.failed.extend(result.failed)
         report.skipped += result.skipped
         report.done += result.done
@@ -77,6 +81,29 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
             report.outputs = result.outputs
     report.details = {"parts": parts, "lines": _table(parts), "summary": "film finished"}
     return report
+
+
+def _with_own_remedy(
+    error: OptionError, name: str, part: Options, options: RunOptions
+) -> OptionError:
+    """The error of a part, with a remedy for who called `run`, which has no --restart."""
+    if "--restart" not in error.remedy:
+        return error
+    workspace = options.workspace
+    words = ["understudy", name, getattr(part, "side", ""), "--restart"]
+    words += ["--max-faces", str(part.max_faces)] if isinstance(part, ExtractOptions) else []
+    if isinstance(part, FramesOptions):
+        words += ["--video", *(shlex.quote(str(clip)) for clip in part.video)]
+        words += [] if part.format == "png" else ["--format", part.format]
+    words += ["--workspace", shlex.quote(str(workspace))]
+    other = workspace.with_name(f"{workspace.name}_2")
+    return OptionError(
+        error.thing,
+        expected=error.expected,
+        found=error.found,
+        remedy=f"Choose another --workspace, such as {other}, and another --out; "
+        f"or make this part anew: {' '.join(words)}",
+    )
 
 
 def _parts(options: RunOptions) -> list[tuple[str, Options]]:
@@ -107,9 +134,12 @@ def _check(options: RunOptions) -> None:
     """Whatever would stop the last step is told before the first."""
     from understudy.media.encode import CONTAINERS
     from understudy.media.video import probe
+    from understudy.models.devices import choose_device
     from understudy.provenance.consent import marking_enabled
     from understudy.provenance.keys import install_identity
 
+    for device in options.device.split(","):
+        choose_device(device.strip())
     for clip in (*options.src, options.dst):
         probe(clip)
     if options.out.suffix.lower() not in CONTAINERS:

@@ -229,9 +229,25 @@ def _merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[P
             workspace.merged_dir,
             expected="a merged picture for every frame of dst",
             found=found,
-            remedy="Again, in this order: understudy frames dst, extract dst, merge.",
+            remedy=_way_to_merged(workspace, plates),
         )
     return merged
+
+
+def _way_to_merged(workspace: Workspace, plates: list[Path]) -> str:
+    """The commands that are missing, and no others: frames and faces that are there stay."""
+    faces = workspace.dst.aligned_dir
+    has_faces = faces.is_dir() and any(path.is_file() for path in faces.iterdir())
+    has_frames = bool(plates) and all((workspace.dst.frames_dir / p.name).exists() for p in plates)
+    steps = [
+        *(() if has_frames else ("frames dst",)),
+        *(() if has_faces else ("extract dst",)),
+        *(() if any(workspace.model_dir.glob("[!.]*")) else ("train",)),
+        "merge",
+    ]
+    if len(steps) == 1:
+        return f"First: understudy merge --workspace {workspace.root}"
+    return f"First, in this order: understudy {', '.join(steps)} --workspace {workspace.root}"
 
 
 def _pictures(paths: list[Path]) -> "Iterator[Pixels]":
