@@ -3,12 +3,11 @@
 Gradients are summed over the processes before the update, so that all hold the same weights and the
 run is that of one process with the whole batch. Each process holds its own part of the faces. The
 first one alone writes, measures, listens to the user and counts the time; the others hear from it
-what it heard. Processes are those `torchrun` starts, on one machine or many that see the same
-workspace, or those started here for several devices of this machine. Knows no step.
+what it heard. The others are started here, one for each further device of this machine.
+Knows no step.
 """
 
 import json
-import os
 import socket
 import tempfile
 import time
@@ -41,28 +40,11 @@ _TELL_EVERY = 16  # iterations, on an accelerator
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Place of a process among all: its number, how many there are, where they meet.
-
-    They meet at a `port` of this machine; 0 is where `torchrun` says.
-    """
+    """Place of a process among all: its number, how many there are, the port where they meet."""
 
     rank: int
     size: int
-    port: int = 0
-
-
-def spot_of_torchrun() -> Spot | None:
-    """This process's spot if `torchrun` started it beside others."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    return Spot(int(os.environ["RANK"]), size) if size > 1 else None
-
-
-def device_of_torchrun() -> str:
-    """The accelerator this process has for itself on its machine; "cpu" without any."""
-    for kind in ("cuda", "xpu"):
-        if getattr(torch, kind).is_available():
-            return f"{kind}:{os.environ.get('LOCAL_RANK', '0')}"
-    return "cpu"
+    port: int
 
 
 class Team:
@@ -74,9 +56,6 @@ class Team:
         if device.type in ("cuda", "xpu"):
             getattr(torch, device.type).set_device(device)
         backend = {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "gloo")
-        if not spot.port:
-            dist.init_process_group(backend, timeout=_PATIENCE)
-            return
         store = TCPStore(
             "127.0.0.1", spot.port, spot.size, is_master=spot.rank == 0, timeout=_ARRIVAL
         )
