@@ -145,9 +145,10 @@ def _age(facts: dict[str, Any]) -> str:
 
 
 def _next(facts: dict[str, Any], trained: dict[str, _Trained], session: dict[str, Any]) -> str:
-    for side in ("src", "dst"):
+    for side in ("src", "dst"):  # what was begun comes before what was not
         if facts[f"{side}_unfinished"]:
             return f"frames {side}"
+    for side in ("src", "dst"):
         if not facts[f"{side}_faces"] and facts[f"{side}_faces_in"] == "files":
             return f"extract {side}" if facts[f"{side}_frames"] else f"frames {side}"
     if not trained or not all(model.is_over for model in trained.values()):
