@@ -94,7 +94,7 @@ def test_a_positive_scale_of_dfl_makes_the_face_smaller(dfl, ours):
         ("mode", "seamless"),
         ("mask_mode", 6),
         ("mask_mode", 11),
-        ("color_transfer_mode", 7),
+        ("color_transfer_mode", 8),
         ("motion_blur_power", 10),
         ("super_resolution_power", 1),
         ("blursharpen_amount", -3),
