@@ -142,10 +142,7 @@ def test_a_model_that_changes_nothing_gives_nearly_the_plate(dtype, color_transf
     peak = np.iinfo(dtype).max if dtype is not np.float32 else 1.0
     error = np.abs(result.astype(np.float64) - plate)[mask > 0] / peak
     assert (mask > 0).sum() > 3000
-    # The grain the model's resolution cannot hold. Transfers of the whole distribution make the
-    # softer face as contrasty as the plate, which doubles it at most.
-    whole = color_transfer in ("idt-m", "sot-m")
-    assert error.mean() < (0.016 if whole else 0.008)
+    assert error.mean() < 0.008  # the grain the model's resolution cannot hold
     shift = (result.astype(np.float64) - plate)[mask > 0].mean() / peak
     assert abs(shift) < 0.001
 

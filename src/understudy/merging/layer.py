@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from jaxtyping import Bool
 
 from understudy.imaging.color import COLOR_FITS, COLOR_TRANSFERS
 from understudy.imaging.geometry import compose, invert
@@ -30,7 +31,10 @@ LEAST_EXTENT = 4
 """Nor does one narrower than this many pixels of the frame."""
 
 _FEW_PIXELS = 16
+_TOO_FAR = 1e-3
 _MASKED_TRANSFERS = frozenset({"rct", "mkl-m"})
+_BLACK_OUTSIDE = frozenset({"idt-m", "sot-m"})
+"""Transfers that multiply by the mask, so that its soft edge would show as a dark rim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,13 @@ def colored_face(aligned: AlignedFace, face: Image, mask: Mask, settings: MergeS
     """`face` in the plate's colours, measured on the pixels that count and lie in the frame."""
     name = settings.color_transfer
     if name not in COLOR_FITS:
-        recolored = COLOR_TRANSFERS[name](face, aligned.image, mask, None)
+        if name in _BLACK_OUTSIDE:
+            counts = mask >= 0.5
+            hard = counts.astype(np.float32)
+            recolored = COLOR_TRANSFERS[name](face, aligned.image, hard, None)
+            recolored = face + _carried_outside(recolored - face, counts)
+        else:
+            recolored = COLOR_TRANSFERS[name](face, aligned.image, mask, None)
         return np.asarray(np.clip(recolored, 0, 1))
     inside = aligned.inside > 0
     counts = inside & (mask >= 0.5) if name in _MASKED_TRANSFERS else inside
@@ -93,6 +103,18 @@ def colored_face(aligned: AlignedFace, face: Image, mask: Mask, settings: MergeS
         return face
     recolor = COLOR_FITS[name](face[counts][:, None], aligned.image[counts][:, None])
     return np.asarray(np.clip(recolor(face), 0, 1))
+
+
+def _carried_outside(change: Image, counts: Bool[np.ndarray, "h w"]) -> Image:
+    """`change` where it counts, and outside what it is on the average nearby."""
+    if not counts.any():
+        return np.zeros_like(change)
+    sigma = max(1.0, len(counts) / 32)
+    weight = counts.astype(np.float32)
+    near = cv2.GaussianBlur(change * weight[..., None], (0, 0), sigma)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    outside = np.where(share > _TOO_FAR, near / np.maximum(share, _TOO_FAR), change[counts].mean(0))
+    return np.asarray(np.where(counts[..., None], change, outside), np.float32)
 
 
 def _box_of(mask: Mask, to_frame: Matrix) -> Box:
