@@ -46,6 +46,7 @@ class Step:
 
 GROUPS = {
     "faceset": "Look after a faceset: pack, trim, repair, inspect, undo.",
+    "mask": "Label faces, train a mask model on the labels, apply it.",
     "model": "Look after models: list, copy, take over from DeepFaceLab, hand on.",
 }
 
@@ -72,6 +73,7 @@ _ALL = (
     Step("faceset enhance", "Sharper faces for training."),
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
     Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
+    Step("mask fetch", "Copies of the labelled faces in a folder of their own."),
     Step("train", "Train a model on the two facesets."),
     Step("model list", "The models of a workspace: iterations, losses, size."),
     Step("model info", "What one model is and how far it came."),

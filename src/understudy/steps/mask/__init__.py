@@ -1,0 +1,1 @@
+"""Steps on masks and their labels, one file for each word after `understudy mask`."""
