@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_listening_step_gets_stop_as_a_command() -> None:
     job.command("save")
     job.command("stop")
     job.check()
-    assert job.commands() == ["save", "stop"]
+    assert [command.name for command in job.commands()] == ["save", "stop"]
 
 
 def test_pause_holds_until_resume() -> None:
@@ -83,9 +84,65 @@ def test_pause_holds_until_resume() -> None:
     thread.join()
 
 
-def test_unknown_command_is_refused() -> None:
-    with pytest.raises(OptionError, match="dance"):
-        Job("test").command("dance")
+@pytest.mark.parametrize("said", ["dance", {"command": "dance"}, {"no": "save"}, 7, None, ["x"]])
+def test_unknown_command_is_refused(said: object) -> None:
+    with pytest.raises(OptionError, match="one of set, save"):
+        Job("test").ask(said)
+
+
+def test_values_that_a_command_does_not_take_are_refused() -> None:
+    with pytest.raises(OptionError, match="save with no values"):
+        Job("test").ask({"command": "save", "key": 1})
+
+
+def test_commands_are_obeyed_in_order_and_answered() -> None:
+    heard: list[Event] = []
+    job = Job("test", sinks=[heard.append])
+    answers: list[tuple[str, str]] = []
+    for key in ("a", "b"):
+        job.ask({"command": "set", "key": key}, lambda said, k=key: answers.append((k, str(said))))
+    job.ask("save", lambda said: answers.append(("save", str(said))))
+
+    def change(values: Mapping[str, object]) -> str:
+        if values["key"] == "a":
+            raise OptionError("a", expected="b", found="c", remedy="Do d.")
+        return f"{values['key']} is changed"
+
+    job.obey({"set": change, "save": lambda _: "saved"})
+    assert answers == [
+        ("a", "a: expected b, found c. Do d."),
+        ("b", "b is changed"),
+        ("save", "saved"),
+    ]
+    assert [event.data["text"] for event in heard] == [said for _, said in answers]
+
+
+def test_a_command_that_breaks_the_step_is_answered_too() -> None:
+    job, answers = Job("test"), []
+    job.ask("save", answers.append)
+
+    def broken(_: Mapping[str, object]) -> str:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        job.obey({"save": broken})
+    assert "a bug" in str(answers[0])
+
+
+def test_a_rest_ends_when_a_command_comes_and_with_the_pause() -> None:
+    job, answers = Job("test"), []
+    assert job.rest() is False
+    job.command("pause", answer=answers.append)
+    job.command("save")
+    assert job.rest() is True
+    assert [command.name for command in job.commands()] == ["save"]
+    threading.Timer(0.2, lambda: job.command("resume", answer=answers.append)).start()
+    assert job.rest() is False
+    assert answers == ["paused", "going on"]
+    job.command("pause")
+    job.cancel()
+    with pytest.raises(Cancelled):
+        job.rest()
 
 
 def test_events_carry_their_step() -> None:

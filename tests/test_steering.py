@@ -9,14 +9,19 @@ def test_a_setting_reaches_the_step_and_its_children() -> None:
     _obey(job, '{"command": "set", "key": "batch_size", "value": 8}')
     _obey(job, '{"command": "save"}')
     child = job.for_step("train")
-    assert child.settings() == [("batch_size", 8)]
-    assert job.settings() == []
-    assert job.commands() == ["save"]
+    setting, save = child.commands()
+    assert (setting.name, setting.values) == ("set", {"key": "batch_size", "value": 8})
+    assert (save.name, save.values) == ("save", {})
+    assert job.commands() == []
 
 
-def test_a_setting_without_key_or_value_is_told() -> None:
+def test_what_is_no_command_is_told() -> None:
     heard: list[Event] = []
     job = Job("train", sinks=[heard.append])
-    _obey(job, '{"command": "set", "key": "batch_size"}')
-    assert job.settings() == []
-    assert "ignored on standard input" in heard[0].data["text"]
+    for line in ("{", '{"command": "set", "colour": 1}', '{"command": "dance"}'):
+        _obey(job, line)
+    assert job.commands() == []
+    ignored, values, unknown = (event.data["text"] for event in heard)
+    assert "ignored on standard input" in ignored
+    assert "set with nothing but key, value, values" in values
+    assert "one of set, save, backup" in unknown

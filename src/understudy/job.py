@@ -1,7 +1,8 @@
 """What a running step talks to: progress, metrics, messages, cancelling, workers, commands.
 
 A step calls the methods; whoever started it passes sinks that draw or store the events. Commands
-(save, backup, preview, pause, resume, stop) come the other way. Knows no step and no screen.
+(set, save, backup, preview, pause, resume, stop) come the other way, as JSON values, and whoever
+sent one may wait for its answer. Knows no step and no screen.
 """
 
 import os
@@ -9,20 +10,46 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from understudy.errors import Cancelled, OptionError, StorageError
+from understudy.errors import Cancelled, OptionError, StorageError, UnderstudyError
 from understudy.types import Failure, Report
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-COMMANDS = ("save", "backup", "preview", "pause", "resume", "stop")
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "set": ("key", "value", "values"),
+    "save": (),
+    "backup": (),
+    "preview": (),
+    "pause": (),
+    "resume": (),
+    "stop": (),
+}
+"""What a running step can be told, and the values that may come with it."""
+
 PROGRESS_SECONDS = 0.1
+
+Answer = Callable[[str | UnderstudyError], None]
+"""Takes what became of a command: a sentence, or the error why nothing did."""
+
+
+def _unheard(answer: str | UnderstudyError) -> None:
+    """Nobody waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One of `COMMANDS` with its values, JSON's; who does it answers."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer = _unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +81,7 @@ class Job:
         self.workers = workers or os.cpu_count() or 1
         self.failures: list[Failure] = []
         self._sinks = tuple(sinks)
-        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._settings: deque[tuple[str, Any]] = deque()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._running = threading.Event()
         self._running.set()
@@ -67,7 +93,7 @@ class Job:
     def for_step(self, step: str) -> "Job":
         """The same watchers, commands and cancelling, under the name of another step."""
         child = Job(step, sinks=self._sinks, workers=self.workers)
-        child._commands, child._settings = self._commands, self._settings
+        child._commands = self._commands
         child._cancelled, child._running = self._cancelled, self._running
         child._stop_asked, child._emitting = self._stop_asked, self._emitting
         return child
@@ -140,8 +166,21 @@ class Job:
         if self._cancelled.is_set() or stopped:
             raise Cancelled
 
-    def commands(self) -> list[str]:
-        """Commands that came since the last call, of save, backup, preview, stop.
+    def rest(self) -> bool:
+        """Waits while paused, but no longer than until a command comes: whether one did.
+
+        Raises:
+            Cancelled: the user stopped the job.
+        """
+        while self._commands.empty():
+            if self._running.wait(0.1) or self._cancelled.is_set():
+                break
+        if self._cancelled.is_set():
+            raise Cancelled
+        return not self._running.is_set()
+
+    def commands(self) -> list[Command]:
+        """Commands that came since the last call, of set, save, backup, preview, stop.
 
         A step that calls this handles "stop" itself; for others "stop" cancels.
         """
@@ -153,12 +192,22 @@ class Job:
             except queue.Empty:
                 return found
 
-    def settings(self) -> list[tuple[str, Any]]:
-        """Options to change, with their values, that came since the last call."""
-        found = []
-        while self._settings:
-            found.append(self._settings.popleft())
-        return found
+    def obey(self, actions: Mapping[str, Callable[[Mapping[str, Any]], str]]) -> None:
+        """Does what came since the last call, each command by its action, and tells the answers.
+
+        An action gets the command's values and says what it did. What it refuses by an
+        `OptionError` is told and the step goes on; any other error is the step's.
+        """
+        for command in self.commands():
+            try:
+                said: str | UnderstudyError = actions[command.name](command.values)
+            except OptionError as error:
+                said = error
+            except Exception as error:
+                command.answer(_not_done(command, error))
+                raise
+            self.message(str(said))
+            command.answer(said)
 
     def map(
         self,
@@ -225,32 +274,39 @@ class Job:
         """Ask the step to end as soon as it can; what is finished stays."""
         self._cancelled.set()
 
-    def command(self, name: str) -> None:
-        """Send one of `COMMANDS` to the step.
+    def ask(self, said: Any, answer: Answer = _unheard) -> None:  # any JSON value
+        """Send the command that a JSON value is: {"command": NAME, ...}, or just the name.
 
         Raises:
-            OptionError: there is no such command.
+            OptionError: it is none.
         """
-        if name not in COMMANDS:
+        values = dict(said) if isinstance(said, dict) else {"command": said}
+        name = values.pop("command", None)
+        known = COMMANDS.get(name) if isinstance(name, str) else None
+        if known is None or not set(values) <= set(known):
             raise OptionError(
                 "command",
-                expected=f"one of {', '.join(COMMANDS)}",
-                found=repr(name),
+                expected=f"one of {', '.join(COMMANDS)}" if known is None else _form(str(name)),
+                found=repr(said)[:80],
                 remedy='Send one JSON object per line: {"command": "save"}.',
             )
+        self.command(str(name), values, answer)
+
+    def command(
+        self, name: str, values: Mapping[str, Any] | None = None, answer: Answer = _unheard
+    ) -> None:
+        """Send one of `COMMANDS` to the step; pausing and going on need no doing of its own."""
         if name == "pause":
             self._running.clear()
+            answer("paused")
         elif name == "resume":
             self._running.set()
+            answer("going on")
         else:
+            self._commands.put(Command(name, values or {}, answer))
             if name == "stop":
                 self._stop_asked.set()
                 self._running.set()
-            self._commands.put(name)
-
-    def set(self, key: str, value: Any) -> None:  # any JSON value
-        """Ask the step to change one of its options while it runs; it says whether it can."""
-        self._settings.append((key, value))
 
     def _emit(self, kind: str, **data: Any) -> None:  # any JSON value
         event = Event(kind, self.step, time.time(), data)
@@ -261,3 +317,17 @@ class Job:
 
 def _is_of_item(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, Cancelled | StorageError)
+
+
+def _form(name: str) -> str:
+    values = ", ".join(COMMANDS[name])
+    return f"{name} with {f'nothing but {values}' if values else 'no values'}"
+
+
+def _not_done(command: Command, error: Exception) -> UnderstudyError:
+    return OptionError(
+        command.name,
+        expected="a job that goes on",
+        found=f"one that can't: {error}",
+        remedy="See what the job itself says.",
+    )

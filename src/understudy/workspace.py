@@ -92,6 +92,8 @@ class Workspace:
         self.merged_mask_dir = self.dst.frames_dir / "merged_mask"
         self.reports_dir = root / "reports"
         self.manifests_dir = root / "manifests"
+        self.commands_dir = root / "commands"
+        self.listener_path = self.commands_dir / "open.json"
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
@@ -255,11 +257,27 @@ class Workspace:
                 )
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()}\n".encode())
+            if self.listener_path.exists():  # of one that was killed
+                self.listener_path.unlink()
             _held.add(key)
             try:
                 yield
             finally:
                 _held.remove(key)
+        finally:
+            os.close(handle)
+
+    def is_held(self) -> bool:
+        """Whether some process, this one or another, holds the workspace."""
+        path = self.root / "workspace.lock"
+        if not path.exists():
+            return False
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except OSError as error:
+            raise from_os_error(error, path, doing="write") from error
+        try:
+            return not _try_lock(handle, times=1)
         finally:
             os.close(handle)
 
@@ -352,16 +370,17 @@ def _is_made(path: Path) -> bool:
     return path.suffix.lower() in MADE or name.endswith(DFL_SUMMARY) or left_over
 
 
-def _try_lock(handle: int) -> bool:
+def _try_lock(handle: int, *, times: int = 10) -> bool:
     """Whether the file is ours now; tried for a second, since a killed owner may be on its way."""
-    for _ in range(10):
+    for attempt in range(times):
+        if attempt:
+            time.sleep(0.1)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            time.sleep(0.1)
-        else:
-            return True
+            continue
+        return True
     return False

@@ -78,6 +78,46 @@ def test_commands_on_standard_input(workspace: Path, tmp_path: Path) -> None:
     assert "preview" in kinds
 
 
+def test_commands_from_another_terminal(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = tmp_path / "events.jsonl"
+    at = ["--workspace", str(workspace)]
+
+    def tell(*tokens: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["train", *tokens, *at])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    assert tell("save")[0] == 2  # nothing runs yet
+    with start_training(workspace, "--events", str(events)) as run:
+        assert run.stdout is not None and run.stderr is not None
+        wait_for(events, "metric")
+        code, said, _ = tell("set", "batch_size=3", "random-warp=off")
+        assert code == 0
+        assert "done: batch_size is 3, random_warp is False from iteration" in said
+        code, _, told = tell("set", "batch_size=4", "resolution=128")
+        assert code == 2
+        assert "fixes the shape of the weights" in told
+        code, _, told = tell("set", "batch_size")
+        assert (code, "KEY=VALUE" in told) == (2, True)
+        assert "done: paused" in tell("pause")[1]
+        assert "is kept in" in tell("backup")[1]  # a paused job still obeys
+        assert "done: going on" in tell("resume")[1]
+        assert "preview of iteration" in tell("preview")[1]
+        assert "saved at iteration" in tell("save")[1]
+        code, said, _ = tell("stop")
+        assert (code, "done: stopping after iteration" in said) == (0, True)
+        told = run.stderr.read()
+    assert run.returncode == 0, told
+    assert "batch_size is 3" in told, "the job itself says so, too"
+    newest = open_model(workspace / "model" / "new").newest(print)
+    assert newest is not None
+    assert (newest.options.batch_size, newest.options.random_warp) == (3, False)
+    assert tell("save")[0] == 2  # nothing runs any more
+
+
 def test_interrupt_saves_and_says_so(workspace: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     with start_training(workspace, "--events", str(events)) as run:

@@ -8,8 +8,14 @@ from understudy.training.setting import changed
 
 
 def test_a_value_is_converted_and_checked() -> None:
-    assert changed(TrainOptions(), "--batch-size", "8") == ("batch_size", 8)
-    assert changed(TrainOptions(), "random_warp", value=False) == ("random_warp", False)
+    said = {"key": "--batch-size", "value": "8"}
+    assert changed(TrainOptions(), said) == {"batch_size": 8}
+    said = {"values": {"random_warp": False, "gan-power": "0.1", "clipgrad": "on"}}
+    assert changed(TrainOptions(), said) == {
+        "random_warp": False,
+        "gan_power": 0.1,
+        "clipgrad": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -23,4 +29,10 @@ def test_a_value_is_converted_and_checked() -> None:
 )
 def test_what_cannot_be_set_says_why(key: str, value: object, said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        changed(TrainOptions(), key, value)
+        changed(TrainOptions(), {"values": {"clipgrad": True, key: value}})
+
+
+@pytest.mark.parametrize("said", [{}, {"key": "batch_size"}, {"values": {}}, {"values": [1]}])
+def test_a_setting_without_key_or_value_is_refused(said: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="an option and its value"):
+        changed(TrainOptions(), said)

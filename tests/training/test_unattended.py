@@ -113,8 +113,8 @@ def test_a_setting_holds_from_the_next_iteration_on_and_is_saved(unattended, mon
 
     def batch(self):
         if self.state.iteration == 1:
-            self._job.set("batch-size", "3")
-            self._job.set("resolution", 64)
+            self._job.ask({"command": "set", "key": "batch-size", "value": "3"})
+            self._job.ask({"command": "set", "key": "resolution", "value": 64})
         made = original(self)
         sizes.append((len(made.src.target), self.state.plan.phase.name))
         return made

@@ -59,11 +59,15 @@ def _app(wanted: str) -> cyclopts.App:
     groups: dict[str, cyclopts.App] = {}
     for place, step in enumerate(STEPS.values()):
         group, _, name = step.name.rpartition(" ")
+        group = step.name if step.name in GROUPS else group
         if group and group not in groups:
             groups[group] = cyclopts.App(name=group, help=GROUPS[group], sort_key=place)
             app.command(groups[group])
-        parent = groups[group] if group else app
-        parent.command(_function(step, loaded=step.name == wanted), name=name, sort_key=place)
+        function = _function(step, loaded=step.name == wanted)
+        if step.name == group:  # a step, and the first word of others
+            groups[group].default(function)
+        else:
+            (groups[group] if group else app).command(function, name=name, sort_key=place)
     return app
 
 

@@ -25,6 +25,7 @@ def page() -> str:
         "Exit codes: 0 done, 2 an input is wrong, 3 finished but some items failed, 130 stopped.",
         "While a command runs, JSON lines on its standard input steer it, one command per line:",
         '`{"command": "save"}`, and likewise backup, preview, pause, resume and stop.',
+        "Training is steered from another terminal by `train save` and the like, too.",
     ]
     for step in STEPS.values():
         parts += ["", *_section(step)]

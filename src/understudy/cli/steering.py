@@ -49,13 +49,8 @@ def _obey(job: Job, line: str) -> None:
     if not line:
         return
     try:
-        said = json.loads(line)
-        command = said["command"] if isinstance(said, dict) else said
-        if command == "set":
-            job.set(str(said["key"]), said["value"])
-        else:
-            job.command(str(command))
-    except (ValueError, KeyError, TypeError):
+        job.ask(json.loads(line))
+    except ValueError:
         job.message(f'ignored on standard input: {line[:80]!r} is no {{"command": ...}}')
     except UnderstudyError as error:
         job.message(str(error))

@@ -2,10 +2,11 @@
 
 A step is one file here with one function of its name, `fn(options, job) -> Report`, and one line
 in `STEPS`. A step of two words lies in the folder of its first: "faceset pack" is `pack` in
-`faceset/pack.py`, and the first words stand with their sentence in `GROUPS`. The command line makes
-a command from each, the studio a form, the docs a table. The rooms a step works with are imported
-inside its function, so that naming the steps and their options (help, forms) loads neither torch
-nor a codec.
+`faceset/pack.py`, and the first words stand with their sentence in `GROUPS`. What steers a running
+training ("train set") is one small thing each and shares the file `steering`. The command line
+makes a command from each, the studio a form, the docs a table. The rooms a step works with are
+imported inside its function, so that naming the steps and their options (help, forms) loads neither
+torch nor a codec.
 """
 
 import importlib
@@ -22,10 +23,14 @@ if TYPE_CHECKING:  # the list of steps is shown without loading what they need
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing a user can start; `name` is also the module and, by its last word, the function."""
+    """One thing a user can start; `name` is also the module and, by its last word, the function.
+
+    `module` is the file where it is another.
+    """
 
     name: str
     summary: str
+    module: str = ""
 
     @property
     def function(self) -> "Callable[[Any, Job], Report]":  # each step has its own options
@@ -33,7 +38,8 @@ class Step:
         words = self.name.replace("-", "_").split()
         # a word of Python's own, as in "model import", gets an underscore in code
         path = [f"{word}_" if iskeyword(word) else word for word in words]
-        module = importlib.import_module(".".join((__name__, *path)))
+        file = [self.module] if self.module else path
+        module = importlib.import_module(".".join((__name__, *file)))
         function: "Callable[[Any, Job], Report]" = getattr(module, path[-1])
         return function
 
@@ -45,6 +51,7 @@ class Step:
 
 
 GROUPS = {
+    "train": "Train a model on the two facesets; steer the training that runs.",
     "faceset": "Look after a faceset: pack, trim, repair, inspect, undo.",
     "mask": "Label faces, train a mask model on the labels, apply it.",
     "model": "Look after models: list, copy, take over from DeepFaceLab, hand on.",
@@ -75,6 +82,13 @@ _ALL = (
     Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
     Step("mask fetch", "Copies of the labelled faces in a folder of their own."),
     Step("train", "Train a model on the two facesets."),
+    Step("train set", "Change options of the running training.", "steering"),
+    Step("train save", "Let the running training save now.", "steering"),
+    Step("train backup", "Let the running training save and keep a backup.", "steering"),
+    Step("train preview", "Let the running training write previews now.", "steering"),
+    Step("train pause", "Let the running training wait.", "steering"),
+    Step("train resume", "Let the paused training go on.", "steering"),
+    Step("train stop", "Let the running training save and end.", "steering"),
     Step("model list", "The models of a workspace: iterations, losses, size."),
     Step("model info", "What one model is and how far it came."),
     Step("model rename", "Give a model another name."),

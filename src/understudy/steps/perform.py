@@ -15,8 +15,12 @@ from understudy.steps import STEPS
 from understudy.types import Failure, Report
 from understudy.workspace import Workspace
 
-# These only look: they need no workspace that can be written.
-ONLY_LOOK = ("info", "model list", "model info")
+# These only look, or speak to who holds the workspace: they need none that is free.
+NEED_NO_LOCK = (
+    *("info", "model list", "model info"),
+    *("train set", "train save", "train backup", "train preview"),
+    *("train pause", "train resume", "train stop"),
+)
 
 # These check their input before the workspace is made, so that a wrong one leaves nothing behind.
 MAKE_THEIR_WORKSPACE = ("new", "run", "demo")
@@ -50,7 +54,7 @@ def perform(name: str, options: Options, job: Job) -> Report:
     try:
         if folder is None:
             report = _timed(name, options, job)
-        elif name in MAKE_THEIR_WORKSPACE or name in ONLY_LOOK:
+        elif name in MAKE_THEIR_WORKSPACE or name in NEED_NO_LOCK:
             report = _timed(name, options, job)
             _leave(report, Workspace.open(folder), options, job)
         else:

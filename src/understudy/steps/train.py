@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.errors import OptionError
 from understudy.job import Job
+from understudy.mailbox import listening
 from understudy.models.config import ModelConfig
 from understudy.options import option, parse
 from understudy.steps.perform import StepOptions
@@ -111,7 +112,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
-    result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job, plan=plan)
+    with listening(workspace, job):
+        result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job, plan=plan)
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
         job.message(f"training ended: {result.reason}")

@@ -10,7 +10,6 @@ Knows no step.
 import json
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from torch import Tensor
 from torch._C._distributed_c10d import TCPStore
 
 from understudy.errors import Cancelled, OptionError, StateError
-from understudy.job import Job
+from understudy.job import Command, Job
 from understudy.training.batches import BatchSource, Share
 from understudy.training.loop import Trainer
 from understudy.training.state import ModelFolder, TrainState
@@ -126,13 +125,24 @@ class _TeamJob(Job):
         self.__dict__.update(job.__dict__)
         self._team = team
 
-    def commands(self) -> list[str]:
-        heard: list[str] = self._team.hear(super().commands())
-        return heard
+    def commands(self) -> list[Command]:
+        own = super().commands()
+        if self._team.rank == 0:
+            self._team.hear([[command.name, dict(command.values)] for command in own])
+            return own
+        return [Command(name, values) for name, values in self._team.hear(None)]
 
-    def settings(self) -> list[tuple[str, Any]]:
-        heard = self._team.hear(super().settings())
-        return [(key, value) for key, value in heard]
+    def rest(self) -> bool:
+        word = "go on"
+        if self._team.rank == 0:
+            try:
+                word = "paused" if super().rest() else word
+            except Cancelled:
+                word = "cancelled"
+        word = self._team.hear(word)
+        if word == "cancelled":
+            raise Cancelled
+        return bool(word == "paused")
 
 
 class _TeamWatch(Watch):
@@ -202,17 +212,6 @@ class TeamTrainer(Trainer):
 
     def _is_due(self) -> bool:
         return self._device.type == "cpu" or self.state.iteration % _TELL_EVERY == 0
-
-    def _rest(self) -> None:
-        self._count_time()
-        stopped = False
-        try:
-            self._job.check()
-        except Cancelled:
-            stopped = True
-        if self._team.hear(stopped):
-            raise Cancelled
-        self._mark = time.monotonic()
 
     def _count_time(self) -> None:
         super()._count_time()

@@ -6,13 +6,15 @@ Knows no screens: everything is told to the job.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any  # JSON values
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, OptionError, StateError
+from understudy.errors import Cancelled, StateError
 from understudy.job import Job
 from understudy.models.devices import choose_device
 from understudy.training.batches import WHOLE, BatchSource
@@ -128,8 +130,7 @@ class Trainer:
         reason = why_ended(self.state, self._options)
         if reason is None and not self._stopping:
             self._iterate()
-            self._take_settings()
-            self._stopping = "stop" in self._obey()
+            self._obey()
         reason = "stopped" if self._stopping else reason
         if reason is not None:
             self._finish()
@@ -157,7 +158,7 @@ class Trainer:
         every = 60 * options.backup_minutes
         if every and state.seconds - self._backed_up_at >= every:
             self._save()
-            self._backup()
+            self._job.message(f"backup in {self._backup()}")
 
     def _means(self, losses: StepLosses) -> Tensor:
         return torch.stack([losses.src.mean(), losses.dst.mean()])
@@ -188,17 +189,41 @@ class Trainer:
             history.add(src, dst)
         self._teller.tell(self.state, self._options)
 
-    def _obey(self) -> list[str]:
-        """Commands that came, done; a stop is left to the caller."""
-        commands = self._job.commands()
-        for command in commands:
-            if command in ("save", "backup"):
-                self._save()
-            if command == "backup":
-                self._backup()
-            if command == "preview":
-                self._show()
-        return commands
+    def _obey(self) -> None:
+        """Do what the user asked for since the last iteration."""
+        self._job.obey(
+            {
+                "set": self._set,
+                "save": self._save_now,
+                "backup": self._backup_now,
+                "preview": self._show_now,
+                "stop": self._stop,
+            }
+        )
+
+    def _set(self, values: Mapping[str, Any]) -> str:
+        changes = changed(self.state.options, values)
+        self._tell()
+        self.state.change(changes)
+        self._reprepare()
+        told = ", ".join(f"{name} is {value}" for name, value in changes.items())
+        return f"{told} from iteration {self.state.iteration + 1} on"
+
+    def _save_now(self, _: Mapping[str, Any]) -> str:
+        self._save()
+        return f"saved at iteration {self.state.iteration}"
+
+    def _backup_now(self, _: Mapping[str, Any]) -> str:
+        self._save()
+        return f"iteration {self.state.iteration} is kept in {self._backup()}"
+
+    def _show_now(self, _: Mapping[str, Any]) -> str:
+        self._show()
+        return f"preview of iteration {self.state.iteration} in {self._folder.previews_dir}"
+
+    def _stop(self, _: Mapping[str, Any]) -> str:
+        self._stopping = True
+        return f"stopping after iteration {self.state.iteration}"
 
     def _show(self) -> None:
         """Measure the faces kept aside and write a preview picture."""
@@ -239,9 +264,9 @@ class Trainer:
             self._failures = 0
         self._saved_at, self._saved_iteration = self.state.seconds, self.state.iteration
 
-    def _backup(self) -> None:
-        self._job.message(f"backup in {self._folder.backup()}")
+    def _backup(self) -> Path:
         self._backed_up_at = self.state.seconds
+        return self._folder.backup()
 
     def _finish(self) -> None:
         """Last preview and save, so that no iteration is lost."""
@@ -298,19 +323,6 @@ class Trainer:
             self._reprepare()
             self._save()
 
-    def _take_settings(self) -> None:
-        """Options the user changes while training runs."""
-        for key, value in self._job.settings():
-            try:
-                name, checked = changed(self.state.options, key, value)
-            except OptionError as error:
-                self._job.message(str(error))
-                continue
-            self._tell()
-            self.state.change({name: checked})
-            self._reprepare()
-            self._job.message(f"{name} is {checked} from iteration {self.state.iteration + 1} on")
-
     def _reprepare(self) -> None:
         """Go on with options that have changed."""
         self._current()
@@ -363,9 +375,11 @@ class Trainer:
         self._late_source = BatchSource(src, dst, config, still, attempt=attempt, share=self._share)
 
     def _rest(self) -> None:
-        """Waits while paused, off the clock."""
+        """Waits while paused, off the clock; commands are obeyed meanwhile."""
         self._count_time()
-        self._job.check()
+        while self._job.rest():
+            self._mark = time.monotonic()
+            self._obey()
         self._mark = time.monotonic()
 
     def _count_time(self) -> None:

@@ -1,8 +1,9 @@
-"""One option of training, changed while it runs.
+"""Options of training, changed while it runs.
 
-Options, a key and a value in, the checked value out. Knows no loop.
+Options and the values of a command in, the checked values out. Knows no loop.
 """
 
+from collections.abc import Mapping
 from typing import Any  # any JSON value
 
 from understudy.errors import OptionError
@@ -21,15 +22,35 @@ _AT_START = {
 }
 
 
-def changed(options: TrainOptions, key: str, value: Any) -> tuple[str, Any]:
-    """Name of the option and its checked value; the key may be written as on the command line.
+def changed(options: TrainOptions, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Options to change with their checked values: all that a command "set" says, or none.
+
+    It says {"key": NAME, "value": VALUE} or {"values": {NAME: VALUE, ...}}; names may be written as
+    on the command line.
 
     Raises:
-        OptionError: there is no such option, it can't change now, or the value does not fit it.
+        OptionError: there is no such option, it can't change now, or a value does not fit.
     """
+    wanted = said.get("values")
+    if wanted is None and {"key", "value"} <= set(said):
+        wanted = {said["key"]: said["value"]}
+    if not isinstance(wanted, Mapping) or not wanted:
+        raise OptionError(
+            "set",
+            expected="an option and its value",
+            found=repr(dict(said))[:80],
+            remedy='Such as {"command": "set", "key": "batch_size", "value": 8}.',
+        )
+    values = {_name(str(key)): value for key, value in wanted.items()}
+    checked = parse(TrainOptions, options.model_dump() | values)
+    return {name: getattr(checked, name) for name in values}
+
+
+def _name(key: str) -> str:
+    """Name of an option that can change now."""
     name = key.strip().removeprefix("--").replace("-", "_")
     if name in TrainOptions.model_fields and name not in _AT_START:
-        return name, getattr(parse(TrainOptions, options.model_dump() | {name: value}), name)
+        return name
     if name in ModelConfig.model_fields:
         why, remedy = "fixes the shape of the weights", "It takes a new model: --model NAME."
     elif name in _AT_START:
