@@ -20,7 +20,7 @@ from typing import Any  # the index is of any type until it is checked
 import numpy as np
 
 from understudy import files, safe_pickle
-from understudy.errors import FormatError, StorageError, from_os_error
+from understudy.errors import FileError, FormatError, StorageError, from_os_error
 from understudy.facesets import containers
 from understudy.facesets.dfl import MAX_FACE_BYTES, parse_face
 from understudy.facesets.entry_names import plain_name
@@ -111,6 +111,21 @@ def read_index(pak: Path) -> list[PackedFace]:
         PackedFace(pak, name, offset=low, size=high - low)
         for name, (low, high) in zip(names, pairwise(borders), strict=True)
     ]
+
+
+def check_no_pak(folder: Path, faces: str) -> None:
+    """Nothing, if faces in `folder` are files of their own; `faces` is what the user calls it.
+
+    Raises:
+        FileError: they are in a pak.
+    """
+    if (folder / PAK_NAME).is_file():
+        raise FileError(
+            folder / PAK_NAME,
+            expected="faces in files of their own",
+            found="a pak",
+            remedy=f"First: understudy faceset unpack {faces}",
+        )
 
 
 def read_entries(pak: Path) -> list[dict[str, Any]]:

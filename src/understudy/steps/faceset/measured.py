@@ -6,7 +6,7 @@ A folder in; traits that are measured once and cached beside it out, or an error
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from understudy.errors import FileError, MaterialError
+from understudy.errors import MaterialError
 from understudy.job import Job
 
 if TYPE_CHECKING:
@@ -19,15 +19,9 @@ def refuse_pak(folder: Path, faces: str) -> None:
     Raises:
         FileError: they are in a pak.
     """
-    from understudy.facesets.pack import PAK_NAME
+    from understudy.facesets.pack import check_no_pak
 
-    if (folder / PAK_NAME).is_file():
-        raise FileError(
-            folder / PAK_NAME,
-            expected="faces in files of their own",
-            found="a pak",
-            remedy=f"First: understudy faceset unpack {faces}",
-        )
+    check_no_pak(folder, faces)
 
 
 def measured_traits(folder: Path, job: Job) -> "Traits":
