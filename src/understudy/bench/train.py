@@ -12,6 +12,7 @@ from understudy.bench.record import measured
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.devices import choose_device
+from understudy.models.face_model import as_face_model
 from understudy.training.bank import SampleBank
 from understudy.training.batches import BatchSource, Side
 from understudy.training.options import TrainOptions
@@ -24,7 +25,7 @@ def bench_train(config: ModelConfig, options: TrainOptions, *, iterations: int) 
     """One measurement of `iterations` iterations after a warm-up."""
     device = choose_device(options.device)
     torch.manual_seed(options.seed)
-    step = TrainStep(build(config), options, device=device)
+    step = TrainStep(as_face_model(build(config)), options, device=device)
     source = BatchSource(_noise(config, device, 0), _noise(config, device, 1), config, options)
     for iteration in range(WARM_UP):
         step(source.batch(iteration))

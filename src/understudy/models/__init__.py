@@ -1,4 +1,4 @@
-"""Face models: networks and what fixes them. Loads no torch until a model is built."""
+"""Models of faces and masks: networks and what fixes them. Torch loads when one is built."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from understudy.models.config import ModelConfig, from_dfl_options
 
 if TYPE_CHECKING:
-    from understudy.models.face_model import FaceModel
+    from understudy.models.model import Model
 
 
 def config_from_dfl(kind: str, options: Mapping[str, Any]) -> ModelConfig:
@@ -20,15 +20,14 @@ def config_from_dfl(kind: str, options: Mapping[str, Any]) -> ModelConfig:
     return from_dfl_options(kind, options)
 
 
-def build(config: ModelConfig, *, seed: int = 0) -> "FaceModel":
+def build(config: ModelConfig, *, seed: int = 0) -> "Model":
     """A new model of this config on the CPU, its weights drawn from `seed`.
 
-    Raises:
-        OptionError: models of this kind can't be built yet.
+    A `FaceModel`, or a `MaskModel` for the kind "XSeg".
     """
-    from understudy.models import amp, quick96, saehd  # noqa: F401  (each enters its kind in MODELS)
+    from understudy.models import amp, mask_net, quick96, saehd  # noqa: F401  (for MODELS)
     from understudy.models.blocks import initialise
-    from understudy.models.face_model import MODELS
+    from understudy.models.model import MODELS
 
     model = MODELS[config.kind](config)
     initialise(model, seed=seed)

@@ -8,7 +8,7 @@ Source: reference "networks, losses, training", sections 1 and 9.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Activation = Callable[[Tensor, float], Tensor]
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """A part whose parameters do not all begin at zero."""
+
+    def begin(self) -> None:
+        """Set the values it begins with."""
 
 
 class Conv2d(nn.Conv2d):
@@ -66,6 +74,21 @@ def pixel_norm(x: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
     return (wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + 1e-6)).to(x.dtype)
 
 
+class UpConv2d(nn.ConvTranspose2d):
+    """3x3 convolution that multiplies the size by `stride`."""
+
+    def __init__(self, num_in: int, num_out: int, *, stride: int) -> None:
+        super().__init__(num_in, num_out, 3, stride=stride, padding=1 if stride == 1 else 0)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # no output_size
+        """(b, num_in, h, w) -> (b, num_out, stride h, stride w)."""
+        made = super().forward(x)
+        if self.stride[0] == 1:
+            return made
+        # the last row and column go, as they do in TensorFlow
+        return made[..., : self.stride[0] * x.shape[-2], : self.stride[1] * x.shape[-1]]
+
+
 class Down(nn.Module):
     """Half the size."""
 
@@ -112,6 +135,8 @@ class Residual(nn.Module):
 def initialise(module: nn.Module, *, seed: int) -> None:
     """Draws every kernel of `module` Glorot-uniform from `seed` and sets every bias to zero.
 
+    A part with a `begin` of its own sets what that names itself.
+
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", 2010.
     """
@@ -126,3 +151,6 @@ def initialise(module: nn.Module, *, seed: int) -> None:
             limit = math.sqrt(6.0 / (area * (parameter.shape[0] + parameter.shape[1])))
             draw = torch.empty(parameter.shape).uniform_(-limit, limit, generator=generator)
             parameter.copy_(draw)
+    for part in module.modules():
+        if isinstance(part, Beginning):
+            part.begin()

@@ -40,6 +40,10 @@ class ModelConfig(Options):
         le=0.5,
     )
 
+    base_dims: int = option(
+        32, "Width of a mask net's first layer; XSeg only.", group="Model", ge=2, le=128
+    )
+
     @field_validator("archi")
     @classmethod
     def _known_archi(cls, value: str) -> str:
@@ -52,7 +56,8 @@ class ModelConfig(Options):
     @model_validator(mode="after")
     def _divisible(self) -> Any:  # pydantic wants Self, which mypy can't see through the decorator
         step = 32 if self.kind == "AMP" or {"d", "t"} & self.letters else 16
-        if self.kind != "XSeg" and self.resolution % step:
+        step = 64 if self.kind == "XSeg" else step
+        if self.resolution % step:
             raise ValueError(f"a resolution that is a multiple of {step} for this architecture")
         return self
 
@@ -106,6 +111,8 @@ _DFL_DIMS = ("e_dims", "d_dims", "d_mask_dims", "inter_dims")
 def from_dfl_options(kind: str, options: Mapping[str, Any]) -> ModelConfig:
     """Config that DFL's options describe; values may be numpy scalars, keys may be missing.
 
+    An XSeg net has the width DFL builds unless `base_dims`, which DFL does not know, says another.
+
     Raises:
         OptionError: an unknown kind or face type, or a value out of range.
     """
@@ -120,7 +127,8 @@ def from_dfl_options(kind: str, options: Mapping[str, Any]) -> ModelConfig:
         )
     values: dict[str, Any] = {"kind": kind} | _DFL_DEFAULTS[kind]
     fixed: tuple[str, ...] = ("resolution",) if kind == "XSeg" else ()
-    known = ("resolution", "face_type", "archi", "ae_dims", "morph_factor", *_DFL_DIMS)
+    known = ["resolution", "face_type", "archi", "ae_dims", "morph_factor", *_DFL_DIMS]
+    known += ["base_dims"] if kind == "XSeg" else []
     if kind != "SAEHD":
         fixed += ("archi",)
     values |= {key: options[key] for key in known if key in options and key not in fixed}

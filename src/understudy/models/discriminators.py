@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from understudy.models.blocks import Conv2d
+from understudy.models.blocks import Conv2d, UpConv2d
 
 _LAYERS_MAX = 9
 _WIDTH_MAX = 512
@@ -50,21 +50,6 @@ def _receptive_field(strides: Strides) -> int:
         step *= stride
         field += 2 * step
     return field
-
-
-class UpConv2d(nn.ConvTranspose2d):
-    """3x3 convolution that multiplies the size by `stride`."""
-
-    def __init__(self, num_in: int, num_out: int, *, stride: int) -> None:
-        super().__init__(num_in, num_out, 3, stride=stride, padding=1 if stride == 1 else 0)
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # no output_size
-        """(b, num_in, h, w) -> (b, num_out, stride h, stride w)."""
-        made = super().forward(x)
-        if self.stride[0] == 1:
-            return made
-        # the last row and column go, as they do in TensorFlow
-        return made[..., : self.stride[0] * x.shape[-2], : self.stride[1] * x.shape[-1]]
 
 
 class PatchDiscriminator(nn.Module):

@@ -14,7 +14,8 @@ import torch
 from understudy.errors import FormatError, OptionError
 from understudy.files import make_dir, replacing
 from understudy.models.amp import AmpModel
-from understudy.models.face_model import FaceModel
+from understudy.models.face_model import FaceModel, as_face_model
+from understudy.models.model import Model
 from understudy.models.onnx_graph import FACE, MORPH, OUTPUTS, merging_graph
 
 TOLERANCE, TOLERANCE_HALF = 1e-5, 2e-3
@@ -29,7 +30,7 @@ _FACES = 2
 class Trained(Protocol):
     """What is exported of a state: its model, as it is."""
 
-    model: FaceModel
+    model: Model
 
 
 def to_dfm(
@@ -47,7 +48,7 @@ def to_dfm(
     """
     import onnx
 
-    model = state.model
+    model = as_face_model(state.model)
     size = sum(p.numel() for p in model.parameters()) * (2 if quantize else 4)
     if size > BYTES_MAX:
         raise OptionError(

@@ -4,15 +4,28 @@ Tensors in and out (NCHW RGB float32 0..1); knows nothing of losses, files or fr
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from understudy.models.config import ModelConfig
-from understudy.registry import Registry
+from understudy.errors import OptionError
+from understudy.models.model import MODELS, Model
+
+__all__ = [
+    "MODELS",
+    "FaceModel",
+    "Merged",
+    "Painted",
+    "Reconstruction",
+    "SwapModel",
+    "View",
+    "as_face_model",
+    "join",
+    "paint",
+    "split",
+]
 
 
 class View(NamedTuple):
@@ -48,22 +61,8 @@ class Reconstruction(NamedTuple):
     dst: Painted
 
 
-class FaceModel(nn.Module):
-    """Networks that turn dst faces into src faces. Attributes of the class are its networks."""
-
-    config: ModelConfig
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-
-    def networks(self) -> dict[str, nn.Module]:
-        """The networks under DFL's file names."""
-        return dict(self.named_children())
-
-    def frozen(self, *, random_warp: bool, parity: bool = False) -> frozenset[str]:
-        """Names of the networks that don't learn with these settings."""
-        return frozenset()
+class FaceModel(Model):
+    """Networks that turn dst faces into src faces."""
 
     @abstractmethod
     def view(self, src: Float[Tensor, "b 3 r r"], dst: Float[Tensor, "b 3 r r"]) -> View:
@@ -123,4 +122,17 @@ def join(src: Tensor, dst: Tensor) -> Tensor:
     return torch.cat([src, dst])
 
 
-MODELS: Registry[Callable[[ModelConfig], FaceModel]] = Registry("kind of model")
+def as_face_model(model: Model) -> FaceModel:
+    """`model`, which is one of faces.
+
+    Raises:
+        OptionError: it paints masks.
+    """
+    if isinstance(model, FaceModel):
+        return model
+    raise OptionError(
+        "model",
+        expected="a model that swaps faces",
+        found=f"one of kind {model.config.kind}, which paints masks",
+        remedy="Give the name of another model; masks are trained and applied by: understudy mask",
+    )

@@ -189,6 +189,7 @@ def load_predictor(
         StateError: it can't be loaded.
     """
     from understudy.models.devices import all_threads, choose_device
+    from understudy.models.face_model import as_face_model
     from understudy.models.predictor import FacePredictor
     from understudy.training.state import load_model
 
@@ -211,4 +212,5 @@ def load_predictor(
     if loaded.model.config.kind == "AMP":
         facts["morph"] = options.morph
     device = choose_device(options.device)
-    return FacePredictor(loaded.model, device=device, morph=options.morph), facts
+    predictor = FacePredictor(as_face_model(loaded.model), device=device, morph=options.morph)
+    return predictor, facts

@@ -20,7 +20,7 @@ from understudy.models import amp, config_from_dfl, quick96, saehd  # noqa: F401
 from understudy.models.config import ModelConfig
 from understudy.models.dfl_weights import from_dfl, misfits, to_dfl
 from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminator
-from understudy.models.face_model import MODELS, FaceModel
+from understudy.models.model import MODELS, Model
 from understudy.training import dfl_summary
 from understudy.training.dfl_files import (
     KINDS,
@@ -142,7 +142,7 @@ def _check_kind(kind: str) -> None:
         )
 
 
-def _blank(config: ModelConfig) -> FaceModel:
+def _blank(config: ModelConfig) -> Model:
     """A model without memory for its weights: options from a stranger may ask for any size."""
     with torch.device("meta"):
         return MODELS[config.kind](config)
@@ -152,7 +152,7 @@ def _nobody(_: str) -> None:
     """Hears what nobody asked for."""
 
 
-def _read_networks(source: DflModel, model: FaceModel, tell: Say) -> dict[str, dict[str, Tensor]]:
+def _read_networks(source: DflModel, model: Model, tell: Say) -> dict[str, dict[str, Tensor]]:
     """Weights of each network under our names; all of them fit."""
     wrong: list[str] = []
     weights = {}
@@ -179,7 +179,7 @@ def to_dfl_keys(module: nn.Module, key: str = "{}:0") -> set[str]:
 
 
 def _read_main_optimizer(
-    source: DflModel, model: FaceModel, tell: Say
+    source: DflModel, model: Model, tell: Say
 ) -> tuple[dict[str, Tensor], int]:
     """The optimizer's state under our names, and its counter."""
     path = source.path(f"{OPTIMIZER}.npy")

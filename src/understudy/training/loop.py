@@ -17,6 +17,7 @@ from torch import Tensor
 from understudy.errors import Cancelled, StateError
 from understudy.job import Job
 from understudy.models.devices import choose_device
+from understudy.models.face_model import as_face_model
 from understudy.training.batches import WHOLE, BatchSource
 from understudy.training.beginning import begin, check_measurable, move_on, take_over, take_up
 from understudy.training.health import Health, Unhealthy, cure
@@ -334,7 +335,7 @@ class Trainer:
         self._prepare()
 
     def _make_step(self) -> TrainStep:
-        return TrainStep(self.state.model, self._options, device=self._device)
+        return TrainStep(as_face_model(self.state.model), self._options, device=self._device)
 
     def _check_measurable(self) -> None:
         check_measurable(self.state, can_measure=self._watch.can_measure)
@@ -344,7 +345,7 @@ class Trainer:
         self._step = self._make_step()
         take_over(self._step, self.state, self._job.message)
         src, dst = self._sides
-        self._watch = Watch(self.state.model, src, dst, dtype=self._step.dtype)
+        self._watch = Watch(as_face_model(self.state.model), src, dst, dtype=self._step.dtype)
         self._use_attempt()
 
     def _load_sides(self) -> None:

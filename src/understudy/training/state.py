@@ -26,7 +26,7 @@ from understudy import files
 from understudy.errors import FileError, FormatError, StateError, StorageError, from_os_error
 from understudy.models import build
 from understudy.models.config import ModelConfig
-from understudy.models.face_model import FaceModel
+from understudy.models.model import Model
 from understudy.training import history as history_file
 from understudy.training import tensor_file
 from understudy.training.backups import make_backup, remove
@@ -80,7 +80,7 @@ class SaveFacts:
 class LoadedModel(NamedTuple):
     """A model to merge by, and which save it came from."""
 
-    model: FaceModel
+    model: Model
     iteration: int
     sha256: str
 
@@ -332,7 +332,7 @@ def load_model(path: Path, say: Say, *, averaged: bool = True) -> LoadedModel:
     return LoadedModel(state.model, state.iteration, state.sha256)
 
 
-def load_weights(model: FaceModel, tensors: Mapping[str, Tensor], where: Path) -> None:
+def load_weights(model: Model, tensors: Mapping[str, Tensor], where: Path) -> None:
     """Copies weights into the model.
 
     Raises:

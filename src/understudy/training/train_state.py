@@ -10,7 +10,7 @@ from typing import Any  # DFL's options are of several plain types
 from torch import Tensor
 
 from understudy.models.config import ModelConfig
-from understudy.models.face_model import FaceModel
+from understudy.models.model import Model
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.phases import Plan
@@ -28,7 +28,7 @@ class TrainState:
     """
 
     config: ModelConfig
-    model: FaceModel
+    model: Model
     options: TrainOptions = field(default_factory=TrainOptions)
     iteration: int = 0
     seconds: float = 0.0
