@@ -128,6 +128,20 @@ def full_metadata(path: Path | str) -> Metadata:
     return _with_sidecar(meta, sidecar_path(path), path)
 
 
+def picture_shape(sample: FaceSample) -> tuple[int, int]:
+    """(height, width) of a face's picture, decoded only if there is no file to ask.
+
+    Raises:
+        FileError: the file can't be read.
+        FormatError: it is no JPEG or PNG.
+    """
+    if sample.encoded is None:
+        height, width = sample.image.shape[:2]
+        return height, width
+    name = sample.name or "face"
+    return containers.read_header(io.BytesIO(sample.encoded()), name).shape_hw
+
+
 def read_file_header(path: Path) -> containers.Header:
     """What stands before the pixels of a picture file.
 

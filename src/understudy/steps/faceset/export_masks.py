@@ -34,8 +34,8 @@ def export_masks(options: ExportMasksOptions, job: Job) -> Report:
     """
     from understudy.errors import OptionError
     from understudy.facesets.faceset import Faceset
-    from understudy.facesets.masks_export import face_mask, hardened
     from understudy.files import make_dir
+    from understudy.masks.face_masks import face_mask, hardened
     from understudy.media.images import write_mask
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)

@@ -1,6 +1,7 @@
 """The mask of a face as a picture: the applied one, the drawn one, or the hull of its landmarks.
 
-A face in, a mask of its picture's size out. Knows no files. Source: reference sections 7, 10, 11.
+A face in, a mask of its picture's size out. Knows no files. Source:
+reference sections 7, 10 and 11.
 """
 
 from typing import Literal
@@ -11,6 +12,8 @@ from jaxtyping import Float32
 
 from understudy.errors import MaterialError
 from understudy.faces.regions import hull_mask
+from understudy.facesets.dfl import picture_shape
+from understudy.masks.polygons import is_labelled, rasterize
 from understudy.types import FaceSample, Mask
 
 MaskKind = Literal["auto", "applied", "drawn", "hull"]
@@ -27,12 +30,12 @@ def face_mask(sample: FaceSample, kind: MaskKind = "auto") -> tuple[Mask, Found]
     Raises:
         MaterialError: the face has no mask of that kind.
     """
-    shape_hw = sample.image.shape[0], sample.image.shape[1]
+    shape_hw = picture_shape(sample)
     for one in _ORDER if kind == "auto" else (kind,):
         if one == "applied" and sample.mask is not None:
-            return _resized(sample.mask, shape_hw), one
-        if one == "drawn" and sample.polygons:
-            return _filled(sample, shape_hw), one
+            return resized(sample.mask, shape_hw), one
+        if one == "drawn" and is_labelled(sample.polygons):
+            return rasterize(sample.polygons, shape_hw), one
         if one == "hull":
             return hull_mask(sample.landmarks, shape_hw, sample.brow_expand), one
     raise MaterialError(
@@ -48,18 +51,10 @@ def hardened(mask: Mask) -> Mask:
     return np.asarray(mask >= 0.5, np.float32)
 
 
-def _resized(mask: Mask, shape_hw: tuple[int, int]) -> Float32[np.ndarray, "result_h result_w"]:
+def resized(mask: Mask, shape_hw: tuple[int, int]) -> Float32[np.ndarray, "result_h result_w"]:
+    """The mask at another size, without aliasing."""
     if mask.shape == shape_hw:
         return mask
     smaller = shape_hw[0] * shape_hw[1] < mask.size
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(mask, shape_hw[::-1], interpolation=method), np.float32)
-
-
-def _filled(sample: FaceSample, shape_hw: tuple[int, int]) -> Mask:
-    """All that includes first, then what cuts away; coordinates are truncated, as in training."""
-    mask = np.zeros(shape_hw, np.float32)
-    for include, points in sorted(sample.polygons, key=lambda polygon: not polygon[0]):
-        outline = np.trunc(points).astype(np.int32)
-        cv2.fillPoly(mask, [outline], (1.0 if include else 0.0,))
-    return mask

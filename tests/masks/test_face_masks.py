@@ -10,7 +10,7 @@ from face_files import make_face
 from understudy.errors import MaterialError
 from understudy.faces.regions import hull_mask
 from understudy.facesets.dfl import read_face
-from understudy.facesets.masks_export import face_mask, hardened
+from understudy.masks.face_masks import face_mask, hardened
 from understudy.types import Polygon
 
 SQUARE = np.array([[5, 5], [30, 5], [30, 30], [5, 30]], np.float32)
