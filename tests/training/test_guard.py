@@ -72,7 +72,7 @@ def test_what_stays_broken_ends_the_run_with_its_reason(unattended, monkeypatch)
 def test_without_the_guard_nothing_is_rolled_back(unattended, monkeypatch) -> None:
     _break_weights(monkeypatch, at=3, value=math.nan)
     result, folder = unattended(plan=None, target_iter=5, guard=False)
-    assert math.isnan(result.src_loss)
+    assert math.isnan(result.losses["src"])
     assert folder.load(pytest.fail).attempt == 0
 
 

@@ -122,8 +122,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         "reason": result.reason,
         "iteration": result.iteration,
         "training_seconds": round(result.seconds, 1),
-        "src_loss": result.src_loss,
-        "dst_loss": result.dst_loss,
+        "src_loss": result.losses["src"],
+        "dst_loss": result.losses["dst"],
         "measures": result.measures,
         "config": config.model_dump(mode="json"),
     }

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from understudy.errors import OptionError
 from understudy.models import build
+from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.phases import Plan
 from understudy.training.pretraining import end_pretraining
 from understudy.training.state import ModelFolder, TrainState
 from understudy.training.step import TrainStep
+from understudy.training.train_state import loss_names
 
 Say = Callable[[str], None]
 
@@ -23,7 +25,9 @@ def begin(folder: ModelFolder, options: TrainOptions, say: Say) -> TrainState:
         StateError: no save can be read.
     """
     if not folder.has_save:
-        return TrainState(folder.config, build(folder.config, seed=options.seed), options)
+        config = folder.config
+        history = History.of(loss_names(config))
+        return TrainState(config, build(config, seed=options.seed), options, history=history)
     state = folder.load(say)
     say(f"going on from iteration {state.iteration}")
     if state.options.pretrain and not options.pretrain:

@@ -16,8 +16,9 @@ import numpy as np
 from understudy import files, safe_pickle
 from understudy.errors import FileError, FormatError, OptionError, from_os_error
 
-KINDS = ("SAEHD", "AMP", "Quick96")
-"""Kinds of face models with files of their own. XSeg is a mask model."""
+MASKS = "XSeg"
+KINDS = ("SAEHD", "AMP", "Quick96", MASKS)
+"""Kinds of models with files of their own. That of masks has no name but its kind."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,12 +36,25 @@ class DflModel:
 
     def path(self, file: str) -> Path:
         """The file of this model that DFL calls `file`."""
-        return self.folder / f"{self.name}_{self.kind}_{file}"
+        return self.folder / f"{self._beginning}_{file}"
+
+    def weights(self, network: str) -> str:
+        """What DFL calls the file of a network's weights."""
+        return "256.npy" if self.kind == MASKS else f"{network}.npy"
+
+    @property
+    def optimizer(self) -> str:
+        """What DFL calls the file of the main optimizer's state."""
+        return "256_opt.npy" if self.kind == MASKS else "src_dst_opt.npy"
+
+    @property
+    def _beginning(self) -> str:
+        return MASKS if self.kind == MASKS else f"{self.name}_{self.kind}"
 
     @property
     def files(self) -> list[Path]:
         """All files of the model itself, without backups and previews."""
-        found = self.folder.glob(f"{_literal(self.name)}_{self.kind}_*")
+        found = self.folder.glob(f"{_literal(self._beginning)}_*")
         return sorted(p for p in found if p.is_file() and p.suffix in (".npy", ".dat", ".txt"))
 
 
@@ -50,12 +64,16 @@ class DflData:
 
     iteration: int
     options: Mapping[str, Any]
-    losses: Sequence[tuple[float, float]]
+    losses: Sequence[tuple[float, ...]]
 
 
 def find_models(folder: Path) -> list[DflModel]:
-    """The face models whose files lie in `folder`, the newest first."""
+    """The models whose files lie in `folder`, the newest first."""
     found = []
+    masks = DflModel(folder, MASKS, MASKS)
+    # of a mask model the weights alone do, to paint with
+    if masks.path(masks.weights(MASKS)).is_file():
+        found.append((masks.path(masks.weights(MASKS)).stat().st_mtime, masks))
     for kind in KINDS:
         ending = f"_{kind}_data.dat"
         for path in folder.glob(f"*{ending}"):
@@ -73,12 +91,11 @@ def read_data(path: Path) -> DflData:
     value = safe_pickle.loads(files.read_bytes(path, limit=_DATA_MAX), source=path, limit=_DATA_MAX)
     try:
         options = value.get("options") or {}
-        losses = [
-            (float(pair[0]), float(pair[1] if len(pair) > 1 else pair[0]))
-            for pair in value.get("loss_history") or []
-        ]
+        losses = [tuple(float(loss) for loss in row) for row in value.get("loss_history") or []]
         if not isinstance(options, dict):
             raise TypeError("options that are no dict")
+        if any(not row for row in losses):
+            raise ValueError("iterations without a loss")
         return DflData(int(value["iter"]), options, losses)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise FormatError(
@@ -87,6 +104,36 @@ def read_data(path: Path) -> DflData:
             found=f"something else ({error!r})",
             remedy="Take it from one of the model's autobackups.",
         ) from error
+
+
+def known_data(model: DflModel, tell: Callable[[str], None]) -> DflData:
+    """What is known of a model beside its weights; little of a mask model without a data.dat.
+
+    Raises:
+        FileError: there is no such model.
+        FormatError: its data.dat is damaged.
+    """
+    path = model.path("data.dat")
+    if path.exists():
+        return read_data(path)
+    if model.kind == MASKS and model.path(model.weights(MASKS)).exists():
+        tell(f"{path.name} is not there: taken for a model of whole faces, of unknown age")
+        return DflData(0, {}, ())
+    raise FileError(
+        path,
+        expected=f"the {model.kind} model {model.name!r}",
+        found="nothing",
+        remedy="Check the folder, and the name: it is what stands before the kind.",
+    )
+
+
+def mask_width(model: DflModel) -> dict[str, int]:
+    """Width of a mask net, which its options don't tell; empty for other kinds of models."""
+    path = model.path(model.weights(MASKS))
+    if model.kind != MASKS or not path.exists():
+        return {}
+    first = read_arrays(path).get("conv01/conv/weight:0")
+    return {} if first is None or first.ndim != 4 else {"base_dims": first.shape[-1]}
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -133,7 +180,8 @@ def write_model(
         FileError: one of the files is there already.
         StorageError: the disk is full or can't be written; nothing is left behind.
     """
-    _check_name(model.name)
+    if model.kind != MASKS:
+        _check_name(model.name)
     names = [*weights, *others]
     for name in names:
         if model.path(name).exists():

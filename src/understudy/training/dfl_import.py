@@ -5,7 +5,7 @@ What does not fit is told tensor by tensor, and then nothing is taken over: DFL 
 such a network anew without a word. Source: reference "DFL formats", section 7.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, NamedTuple  # Any: what a pickle holds
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from understudy import safe_pickle
-from understudy.errors import FileError, OptionError, StateError
-from understudy.models import amp, config_from_dfl, quick96, saehd  # noqa: F401  (for MODELS)
+from understudy.errors import OptionError, StateError
+from understudy.models import amp, config_from_dfl, mask_net, quick96, saehd  # noqa: F401  (MODELS)
 from understudy.models.config import ModelConfig
 from understudy.models.dfl_weights import from_dfl, misfits, to_dfl
 from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminator
@@ -24,19 +24,23 @@ from understudy.models.model import MODELS, Model
 from understudy.training import dfl_summary
 from understudy.training.dfl_files import (
     KINDS,
+    MASKS,
     Arrays,
     Content,
     DflModel,
+    known_data,
+    mask_width,
     read_arrays,
-    read_data,
     write_model,
 )
 from understudy.training.dfl_options import dfl_options, plain, train_options
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
-from understudy.training.train_state import TrainState
+from understudy.training.train_state import TrainState, loss_names
 
-OPTIMIZER = "src_dst_opt"
+DFL_SIDE = 256
+"""Side of DFL's mask net, in pixels."""
+
 GAN, CODE = "GAN", "code_discriminator"
 _SLOTS = {"m": "ms_{net}/{{}}_0:0", "v": "vs_{net}/{{}}_0:0", "acc": "acc_{net}/{{}}_0:0"}
 _COUNTER = "iters:0"
@@ -46,9 +50,10 @@ Say = Callable[[str], None]
 
 
 def import_dfl(folder: Path, name: str, kind: str, *, say: Say | None = None) -> TrainState:
-    """The DFL model `name` of `kind` "SAEHD", "AMP" or "Quick96" whose files lie in `folder`.
+    """The DFL model `name` of `kind` "SAEHD", "AMP", "Quick96" or "XSeg", of files in `folder`.
 
-    `say` hears of every tensor that does not fit, and of what is there and not taken over.
+    XSeg has no name; its weights alone are enough, and the width of its net is theirs. `say` hears
+    of every tensor that does not fit, and of what is there and not taken over.
 
     Raises:
         OptionError: an unknown kind, or options out of range.
@@ -59,15 +64,8 @@ def import_dfl(folder: Path, name: str, kind: str, *, say: Say | None = None) ->
     tell = say or _nobody
     source = DflModel(folder, name, kind)
     _check_kind(kind)
-    if not source.path("data.dat").exists():
-        raise FileError(
-            source.path("data.dat"),
-            expected=f"the {kind} model {name!r}",
-            found="nothing",
-            remedy="Check the folder, and the name: it is what stands before the kind.",
-        )
-    data = read_data(source.path("data.dat"))
-    config = config_from_dfl(kind, data.options)
+    data = known_data(source, tell)
+    config = config_from_dfl(kind, {**data.options, **mask_width(source)})
     model = _blank(config)
     weights = _read_networks(source, model, tell)
     optimizer, counter = _read_main_optimizer(source, model, tell)
@@ -81,7 +79,7 @@ def import_dfl(folder: Path, name: str, kind: str, *, say: Say | None = None) ->
         iteration=data.iteration,
         optimizer=optimizer,
         optimizer_iteration=counter,
-        history=_history(data.losses, data.iteration, tell),
+        history=_history(data.losses, data.iteration, tell, names=loss_names(config)),
         adversaries=_read_adversaries(source, config, options, tell),
         dfl_options=plain(data.options),
     )
@@ -108,17 +106,24 @@ def export_dfl(state: TrainState, folder: Path, name: str) -> list[Path]:
             found="none",
             remedy="Train it first: DFL takes a model without iterations for a new one.",
         )
+    if config.kind == MASKS and config.resolution != DFL_SIDE:
+        raise OptionError(
+            f"model {name!r}",
+            expected=f"a mask net of {DFL_SIDE} pixels, which is what DFL can load",
+            found=f"{config.resolution} pixels",
+            remedy="Hand it on as ONNX, or train one of that size.",
+        )
     target = DflModel(folder, name, config.kind)
-    contents: dict[str, Content] = {
-        f"{net}.npy": _weights_of(module) for net, module in state.model.networks().items()
-    }
     networks = state.model.networks()
-    contents[f"{OPTIMIZER}.npy"] = lambda: _optimizer_items(
+    contents: dict[str, Content] = {
+        target.weights(net): _weights_of(module) for net, module in networks.items()
+    }
+    contents[target.optimizer] = lambda: _optimizer_items(
         networks, state.optimizer, state.optimizer_iteration, resting=_resting(config)
     )
     contents |= _adversary_contents(state)
     options = dfl_options(config, state.options, state.dfl_options)
-    losses = [[src, dst] for src, dst in zip(state.history.src, state.history.dst, strict=True)]
+    losses = [list(row) for row in zip(*state.history.curves.values(), strict=True)]
     data = {
         "iter": state.iteration,
         "options": options,
@@ -126,7 +131,8 @@ def export_dfl(state: TrainState, folder: Path, name: str) -> list[Path]:
         "sample_for_preview": None,  # DFL draws it anew
         "choosed_gpu_indexes": None,
     }
-    summary = dfl_summary.summary(f"{name}_{config.kind}", state.iteration, plain(options))
+    called = MASKS if config.kind == MASKS else f"{name}_{config.kind}"
+    summary = dfl_summary.summary(called, state.iteration, plain(options))
     others = {"summary.txt": summary.encode(), "data.dat": safe_pickle.dumps(data)}
     write_model(target, contents, others)
     return [target.path(file) for file in (*contents, *others)]
@@ -138,7 +144,7 @@ def _check_kind(kind: str) -> None:
             "kind of model",
             expected=f"one of {', '.join(KINDS)}",
             found=repr(kind),
-            remedy="Face models only; a mask model is taken over by the mask steps.",
+            remedy="Use one of these.",
         )
 
 
@@ -157,7 +163,7 @@ def _read_networks(source: DflModel, model: Model, tell: Say) -> dict[str, dict[
     wrong: list[str] = []
     weights = {}
     for net, module in model.networks().items():
-        path = source.path(f"{net}.npy")
+        path = source.path(source.weights(net))
         if not path.exists():
             wrong.append(f"{path.name}: the whole file is missing")
             continue
@@ -182,7 +188,7 @@ def _read_main_optimizer(
     source: DflModel, model: Model, tell: Say
 ) -> tuple[dict[str, Tensor], int]:
     """The optimizer's state under our names, and its counter."""
-    path = source.path(f"{OPTIMIZER}.npy")
+    path = source.path(source.optimizer)
     if not path.exists():
         tell(f"{path.name} is not there: the optimizer's memory begins anew")
         return {}, 0
@@ -243,15 +249,17 @@ def _refuse(source: DflModel, wrong: list[str], tell: Say) -> None:
     )
 
 
-def _history(losses: Iterable[tuple[float, float]], iteration: int, tell: Say) -> History:
+def _history(
+    losses: Iterable[tuple[float, ...]], iteration: int, tell: Say, *, names: Sequence[str]
+) -> History:
     """Losses of the last iterations, as many as there are."""
     rows = list(losses)
     if len(rows) != iteration:
         tell(f"losses of {len(rows)} iterations for {iteration} that were made")
     rows = rows[max(0, len(rows) - iteration) :]
-    history = History(start=iteration - len(rows))
-    for src, dst in rows:
-        history.add(src, dst)
+    history = History.of(names, start=iteration - len(rows))
+    for row in rows:
+        history.add(*(row[min(place, len(row) - 1)] for place in range(len(names))))
     return history
 
 
@@ -301,7 +309,7 @@ def _judges(config: ModelConfig, options: TrainOptions) -> list[_Judge]:
 
 def _make_judges(config: ModelConfig, options: TrainOptions) -> list[_Judge]:
     judges = []
-    if config.kind != "Quick96":
+    if config.kind not in ("Quick96", MASKS):
         patch = options.gan_patch_size or config.resolution // 8
         gan = PatchDiscriminator(patch_size=patch, width=options.gan_dims)
         net = "GAN" if config.kind == "AMP" else "D_src"

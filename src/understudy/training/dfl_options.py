@@ -44,6 +44,7 @@ _COMMON: dict[str, Any] = {
 }
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "Quick96": {},
+    "XSeg": {"batch_size": 4, "pretrain": False},
     "AMP": _COMMON,
     "SAEHD": _COMMON
     | {
@@ -59,6 +60,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 _SHAPE = {
     "Quick96": (),
+    "XSeg": ("face_type",),
     "SAEHD": ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims"),
     "AMP": (
         *("resolution", "face_type", "ae_dims", "inter_dims", "e_dims", "d_dims", "d_mask_dims"),
@@ -94,8 +96,12 @@ def train_options(kind: str, options: Mapping[str, Any]) -> TrainOptions:
         return PRESETS["quick96"].options.model_copy(update={"target_iter": 0})
     given = plain(options)
     values: dict[str, Any] = {"learning_rate": LEARNING_RATE}
+    if kind == "XSeg":
+        values = PRESETS["xseg"].options.model_dump() | {"target_iter": 0}
+        given = {k: v for k, v in given.items() if k in _DEFAULTS[kind]}
     values |= {k: v for k, v in given.items() if k in TrainOptions.model_fields}
-    values["batch_size"] = max(1, int(given.get("batch_size", 8)))
+    usual = _DEFAULTS[kind].get("batch_size", 8)
+    values["batch_size"] = max(1, int(given.get("batch_size", usual)))
     if "lr_dropout" in given:  # once a yes or no, now also "cpu"
         values["lr_dropout"] = given["lr_dropout"] in (True, "y", "cpu")
     values["backup_minutes"] = 60.0 * int(given.get("autobackup_hour", 0))
@@ -124,6 +130,8 @@ def dfl_options(
         if key in ("models_opt_on_gpu", "write_preview_history"):
             continue
         values[key] = _theirs(options, key, config)
+    if kind == "XSeg":
+        return values
     patch = "gan_patch_size"  # depends on the resolution, so it has no default
     if not known or options.gan_patch_size != came.gan_patch_size:
         values[patch] = _theirs(options, patch, config)

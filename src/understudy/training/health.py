@@ -37,15 +37,25 @@ class Health:
 
     guards: bool = True
     best: dict[str, float] = field(default_factory=dict)
+    names: tuple[str, ...] = ("src", "dst")
     _low: dict[str, int] = field(default_factory=dict)
-    _losses: tuple[deque[float], ...] = field(default_factory=lambda: _windows())
+    _losses: list[deque[float]] = field(default_factory=list)
 
     @classmethod
-    def after(cls, measures: Iterable[tuple[int, str, float]], *, guards: bool = True) -> "Health":
-        """Health that knows the best of these measures: (iteration, name, value)."""
-        health = cls(guards)
+    def after(
+        cls,
+        measures: Iterable[tuple[int, str, float]],
+        *,
+        guards: bool = True,
+        names: Iterable[str] = ("src", "dst"),
+    ) -> "Health":
+        """Health that knows the best of these measures: (iteration, name, value).
+
+        `names` are those of the losses it will be shown.
+        """
+        health = cls(guards, names=tuple(names))
         for iteration, name, value in measures:
-            if "SSIM" in name and iteration >= YOUNG_ITERATIONS and math.isfinite(value):
+            if is_likeness(name) and iteration >= YOUNG_ITERATIONS and math.isfinite(value):
                 health.best[name] = max(health.best.get(name, 0.0), value)
         return health
 
@@ -56,10 +66,10 @@ class Health:
 
     def forget_losses(self) -> None:
         """Let losses be of another size from now on, as other options make them."""
-        self._losses = _windows()
+        self._losses = []
 
-    def check_losses(self, src: float, dst: float, *, iteration: int) -> None:
-        """Nothing, if both are numbers of the size they lately were.
+    def check_losses(self, *losses: float, iteration: int) -> None:
+        """Nothing, if all are numbers of the size they lately were.
 
         Raises:
             Unhealthy: one is infinite, no number, or far above the last ones: what an exploding
@@ -67,9 +77,12 @@ class Health:
         """
         if not self.guards:
             return
-        if not (math.isfinite(src) and math.isfinite(dst)):
-            raise Unhealthy(f"the loss at iteration {iteration} is {src} (src), {dst} (dst)")
-        for name, value, window in zip(("src", "dst"), (src, dst), self._losses, strict=True):
+        named = list(zip(self.names, losses, strict=True))
+        if not all(math.isfinite(value) for value in losses):
+            told = ", ".join(f"{value} ({name})" for name, value in named)
+            raise Unhealthy(f"the loss at iteration {iteration} is {told}")
+        self._losses = self._losses or [deque(maxlen=_LOSSES) for _ in named]
+        for (name, value), window in zip(named, self._losses, strict=True):
             usual = statistics.median(window) if len(window) == window.maxlen else math.inf
             if value > EXPLODED_TIMES * usual:
                 raise Unhealthy(
@@ -110,8 +123,9 @@ class Health:
                 raise Unhealthy(f"{name} fell to {value:.3f} from {best:.3f}")
 
 
-def _windows() -> tuple[deque[float], ...]:
-    return deque(maxlen=_LOSSES), deque(maxlen=_LOSSES)
+def is_likeness(name: str) -> bool:
+    """Whether a measure of this name says how good faces kept aside come out, 1 at best."""
+    return name.endswith(("SSIM", "IoU"))
 
 
 def cure(options: TrainOptions) -> dict[str, bool | float]:

@@ -7,33 +7,56 @@ long the file was, so that it can be cut back to what belongs to it. Knows nothi
 import json
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy import files
 from understudy.errors import FormatError, from_os_error
 
+FACES = ("src", "dst")
+"""Names of the losses of a model of faces: one of each side."""
+
+Curves = dict[str, "array[float]"]
+
+
+def _curves(names: Sequence[str] = FACES) -> Curves:
+    return {name: array("d") for name in names}
+
 
 @dataclass(slots=True)
 class History:
     """Mean losses of iteration `start` + 1, + 2, ... and measures as (iteration, name, value).
 
-    `start` is not 0 only where earlier losses were lost.
+    `curves` holds each loss under its name. `start` is not 0 only where earlier losses were lost.
     """
 
-    src: "array[float]" = field(default_factory=lambda: array("d"))
-    dst: "array[float]" = field(default_factory=lambda: array("d"))
+    curves: Curves = field(default_factory=_curves)
     measures: list[tuple[int, str, float]] = field(default_factory=list)
     start: int = 0
 
-    def __len__(self) -> int:
-        return len(self.src)
+    @classmethod
+    def of(cls, names: Sequence[str], *, start: int = 0) -> "History":
+        """An empty history of these losses."""
+        return cls(_curves(names), start=start)
 
-    def add(self, src: float, dst: float) -> None:
-        """Losses of the next iteration."""
-        self.src.append(src)
-        self.dst.append(dst)
+    @property
+    def src(self) -> "array[float]":
+        """Losses of the src side."""
+        return self.curves["src"]
+
+    @property
+    def dst(self) -> "array[float]":
+        """Losses of the dst side."""
+        return self.curves["dst"]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.curves.values())))
+
+    def add(self, *losses: float) -> None:
+        """Losses of the next iteration, in the order of their names."""
+        for curve, loss in zip(self.curves.values(), losses, strict=True):
+            curve.append(loss)
 
     def measure(self, iteration: int, name: str, value: float) -> None:
         """A measure taken after `iteration`."""
@@ -42,7 +65,7 @@ class History:
     def lines(self, *, after: int, measures_after: int) -> Iterable[str]:
         """What came after that many iterations and measures, as lines of the file."""
         for index in range(after, len(self)):
-            losses = {"src": self.src[index], "dst": self.dst[index]}
+            losses = {name: curve[index] for name, curve in self.curves.items()}
             yield json.dumps({"i": self.start + index + 1, **losses}) + "\n"
         for iteration, name, value in self.measures[measures_after:]:
             yield json.dumps({"i": iteration, "name": name, "value": value}) + "\n"
@@ -72,8 +95,8 @@ def append(path: Path, text: str, *, at: int) -> int:
     return at + len(data)
 
 
-def read(path: Path, *, length: int) -> History:
-    """History held by the first `length` bytes of the file.
+def read(path: Path, *, length: int, names: Sequence[str] = FACES) -> History:
+    """History of the losses called `names` held by the first `length` bytes of the file.
 
     Raises:
         FileError: it can't be read.
@@ -87,7 +110,7 @@ def read(path: Path, *, length: int) -> History:
             found=f"{len(data)}",
             remedy="Losses are missing; training itself is not touched.",
         )
-    history = History()
+    history = History.of(names)
     try:
         for line in data[:length].splitlines():
             _add_line(history, json.loads(line))
@@ -110,4 +133,4 @@ def _add_line(history: History, line: dict[str, int | float | str]) -> None:
         history.start = number - 1
     if number != history.start + len(history) + 1:
         raise ValueError(f"iteration {number} after {history.start + len(history)}")
-    history.add(float(line["src"]), float(line["dst"]))
+    history.add(*(float(line[name]) for name in history.curves))

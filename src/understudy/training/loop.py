@@ -20,7 +20,7 @@ from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
 from understudy.training.batches import WHOLE, BatchSource
 from understudy.training.beginning import begin, check_measurable, move_on, take_over, take_up
-from understudy.training.health import Health, Unhealthy, cure
+from understudy.training.health import Health, Unhealthy, cure, is_likeness
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
@@ -87,7 +87,7 @@ class Trainer:
         self._load_sides()
         self._prepare()
         self._check_measurable()
-        self._health = Health.after(self.state.history.measures, guards=options.guard)
+        self._health = self._new_health()
         self._stopping, self._measured_at = False, 0
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
@@ -120,8 +120,7 @@ class Trainer:
             reason=reason,
             iteration=self.state.iteration,
             seconds=self.state.seconds,
-            src_loss=mean_of_last(self.state.history.src),
-            dst_loss=mean_of_last(self.state.history.dst),
+            losses={n: mean_of_last(c) for n, c in self.state.history.curves.items()},
             measures=dict(self._measures),
         )
 
@@ -149,7 +148,7 @@ class Trainer:
         if state.plan is not None and state.plan.wants_measure(state.iteration):
             self._tell()
             measured = self._measure()
-            score = float(np.mean([v for k, v in measured.items() if "SSIM" in k]))
+            score = float(np.mean([v for k, v in measured.items() if is_likeness(k)]))
             state.plan = state.plan.measured(state.iteration, score)
         first = state.iteration == 1
         if first or state.seconds - self._shown_at >= 60 * options.preview_minutes:
@@ -162,7 +161,7 @@ class Trainer:
             self._job.message(f"backup in {self._backup()}")
 
     def _means(self, losses: StepLosses) -> Tensor:
-        return torch.stack([losses.src.mean(), losses.dst.mean()])
+        return torch.stack([loss.mean() for loss in losses])
 
     def _is_due(self) -> bool:
         """Whether to bring the losses over, which waits for the device."""
@@ -184,10 +183,10 @@ class Trainer:
         rows = torch.stack(self._pending).double().cpu().tolist()
         self._pending.clear()
         history = self.state.history
-        for src, dst in rows:
+        for losses in rows:
             number = history.start + len(history) + 1
-            self._health.check_losses(src, dst, iteration=number)
-            history.add(src, dst)
+            self._health.check_losses(*losses, iteration=number)
+            history.add(*losses)
         self._teller.tell(self.state, self._options)
 
     def _obey(self) -> None:
@@ -247,7 +246,7 @@ class Trainer:
         for name, value in measures.items():
             state.history.measure(state.iteration, name, value)
             self._job.metric(name, value, step=state.iteration)
-        structure = {k: v for k, v in measures.items() if "SSIM" in k}
+        structure = {k: v for k, v in measures.items() if is_likeness(k)}
         self._measured_at = state.iteration
         self._health.check_likeness(structure, iteration=state.iteration)
         return measures
@@ -311,7 +310,7 @@ class Trainer:
         saved.change(changes)
         saved.model, self.state = model, saved
         self._prepare()
-        self._health = Health.after(saved.history.measures, guards=self._options.guard)
+        self._health = self._new_health()
         self._saved_iteration = saved.iteration
 
     def _move_on(self) -> None:
@@ -334,6 +333,10 @@ class Trainer:
         del self._step, self._watch  # two of them at once may not fit the device
         self._prepare()
 
+    def _new_health(self) -> Health:
+        history, guards = self.state.history, self._options.guard
+        return Health.after(history.measures, guards=guards, names=history.curves)
+
     def _make_step(self) -> TrainStep:
         return TrainStep(as_face_model(self.state.model), self._options, device=self._device)
 
@@ -344,9 +347,18 @@ class Trainer:
         self._options = self.state.acting
         self._step = self._make_step()
         take_over(self._step, self.state, self._job.message)
+        self._watch = self._make_watch()
+        self._source = self._make_source(self._options)
+        still = self._options.model_copy(update={"random_warp": False})
+        self._late_source = self._make_source(still)
+
+    def _make_watch(self) -> Watch:
         src, dst = self._sides
-        self._watch = Watch(as_face_model(self.state.model), src, dst, dtype=self._step.dtype)
-        self._use_attempt()
+        return Watch(as_face_model(self.state.model), src, dst, dtype=self._step.dtype)
+
+    def _make_source(self, options: TrainOptions) -> BatchSource:
+        (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
+        return BatchSource(src, dst, config, options, attempt=attempt, share=self._share)
 
     def _load_sides(self) -> None:
         options, plan, config = self.state.acting, self.state.plan, self._folder.config
@@ -366,14 +378,6 @@ class Trainer:
             )
             for faces, name in zip(self._faces, ("src", "dst"), strict=True)
         )
-
-    def _use_attempt(self) -> None:
-        (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
-        self._source = BatchSource(
-            src, dst, config, self._options, attempt=attempt, share=self._share
-        )
-        still = self._options.model_copy(update={"random_warp": False})
-        self._late_source = BatchSource(src, dst, config, still, attempt=attempt, share=self._share)
 
     def _rest(self) -> None:
         """Waits while paused, off the clock; commands are obeyed meanwhile."""

@@ -167,6 +167,8 @@ def in_force(options: TrainOptions, config: ModelConfig) -> TrainOptions:
         changes["true_face_power"] = 0.0
     if config.kind == "AMP":
         changes |= {"masked_training": True, "eyes_mouth_prio": True, "adabelief": True}
+    if config.kind == "XSeg":
+        changes |= _PAINTING_MASKS
     if config.kind == "Quick96":
         changes |= {"gan_power": 0.0, "eyes_mouth_prio": False, "blur_out_mask": False}
     if options.pretrain:
@@ -175,6 +177,19 @@ def in_force(options: TrainOptions, config: ModelConfig) -> TrainOptions:
             changes["true_face_power"] = 0.0
     return options.model_copy(update=changes)
 
+
+_PAINTING_MASKS = {
+    "random_src_flip": True,
+    "random_dst_flip": True,
+    "random_hsv_power": 0.0,
+    "ct_mode": "none",
+    "repeat_unwarped": 0,
+    "uniform_yaw": False,
+    "eyes_mouth_prio": False,
+    "blur_out_mask": False,
+    "gan_power": 0.0,
+}
+"""A mask net has ways of its own to vary what it is shown, and one loss."""
 
 _PRETRAINING = {
     "random_warp": False,

@@ -5,7 +5,7 @@ rebuilt, dst, dst rebuilt, the swap, and the swap inside the dst face's picture.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +25,7 @@ ROWS_MAX = 4
 _TILE_MIN, _TILE_MAX = 160, 256
 _GAP, _GRAPH_PX, _LINE_PX = 3, 120, 26
 _BACK, _INK, _FAINT = (24, 24, 27), (228, 228, 231), (63, 63, 70)
-_SRC_COLOR, _DST_COLOR = (96, 165, 250), (251, 191, 36)
+_CURVE_COLORS = ((96, 165, 250), (251, 191, 36))  # src and dst, or the one there is
 _JPEG_QUALITY = 92
 _ALONE_PX = 1200
 
@@ -86,13 +86,13 @@ def preview_picture(
 
 
 def loss_graph(history: History, *, width: int, title: str) -> Picture:
-    """Both losses over all iterations: the spread per column faint, its middle clear.
+    """Each loss over all iterations: the spread per column faint, its middle clear.
 
     The scale is logarithmic, from the lowest to the highest middle, so that late gains still show.
     """
     picture = np.full((_LINE_PX + _GRAPH_PX, width, 3), _BACK, np.uint8)
     _text(picture, title, (_GAP + 2, _LINE_PX - 8))
-    curves = [_finite(values) for values in (history.src, history.dst)]
+    curves = [_finite(values) for values in history.curves.values()]
     if len(history) < 2:
         return picture
     plot_width = width - 64
@@ -110,9 +110,9 @@ def loss_graph(history: History, *, width: int, title: str) -> Picture:
         y = int(row(np.exp(np.array([value])))[0])
         cv2.line(picture, (_GAP, y), (plot_width, y), _FAINT, 1)
         _text(picture, f"{np.exp(value):.3f}", (plot_width + 6, y + 4))
-    for spread, color in zip(spreads, (_SRC_COLOR, _DST_COLOR), strict=True):
+    for spread, color in zip(spreads, _CURVE_COLORS, strict=False):
         _draw_curve(picture, spread, row, color)
-    _legend(picture, width)
+    _legend(picture, history.curves, width)
     return picture
 
 
@@ -182,8 +182,8 @@ def _column_spreads(curve: Column, columns: int) -> Spread:
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def _legend(picture: Picture, width: int) -> None:
-    for place, (name, color) in enumerate((("src", _SRC_COLOR), ("dst", _DST_COLOR))):
+def _legend(picture: Picture, names: Iterable[str], width: int) -> None:
+    for place, (name, color) in enumerate(zip(names, _CURVE_COLORS, strict=False)):
         x = width - 150 + place * 70
         cv2.line(picture, (x, _LINE_PX - 12), (x + 18, _LINE_PX - 12), color, 2, cv2.LINE_AA)
         _text(picture, name, (x + 24, _LINE_PX - 8))

@@ -75,6 +75,35 @@ PRESETS.register("saehd")(
         TrainOptions(target_iter=200_000, batch_size=4),
     )
 )
+PRESETS.register("xseg")(
+    Preset(
+        "The predecessor's XSeg: a mask net of 256 pixels, from labelled faces.",
+        ModelConfig(kind="XSeg", resolution=256, face_type=FaceType.WHOLE),
+        TrainOptions(
+            target_iter=100_000,
+            batch_size=4,
+            learning_rate=1e-4,
+            adabelief=False,
+            lr_dropout=True,
+            held_out=0.1,
+        ),
+    )
+)
+PRESETS.register("xseg-small")(
+    Preset(
+        "A mask net a processor can train: 128 pixels, half as wide, sixteen times as fast.",
+        ModelConfig(kind="XSeg", resolution=128, base_dims=16, face_type=FaceType.WHOLE),
+        TrainOptions(
+            target_iter=20_000,
+            batch_size=8,
+            learning_rate=5e-4,
+            clipgrad=True,
+            lr_warmup=50,
+            held_out=0.1,
+            ema=0.99,
+        ),
+    )
+)
 PRESETS.register("amp")(
     Preset(
         "The predecessor's AMP: a swap that can be set anywhere between dst and src.",

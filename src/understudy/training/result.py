@@ -12,15 +12,14 @@ _MEAN_OVER = 100
 class TrainResult:
     """How a run ended.
 
-    Losses are means over the last hundred iterations; `seconds` counts all runs. `measures` holds
-    SSIM and PSNR of the faces kept aside, if there are any.
+    `losses` are means over the last hundred iterations, by name; `seconds` counts all runs.
+    `measures` holds what was measured of the faces kept aside, if there are any.
     """
 
     reason: str
     iteration: int
     seconds: float
-    src_loss: float
-    dst_loss: float
+    losses: dict[str, float]
     measures: dict[str, float]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from understudy import files
 from understudy.errors import FileError, FormatError, StateError
 from understudy.models.config import ModelConfig
-from understudy.training.dfl_files import DflModel, find_models, read_data
+from understudy.training.dfl_files import DflModel, find_models, known_data
+from understudy.training.history import FACES
 from understudy.training.options import TrainOptions
 from understudy.training.save_mark import OPTIONS, SaveMark, read_mark
 
@@ -30,7 +31,7 @@ class ModelFacts:
     shape: str
     iteration: int
     seconds: float
-    losses: tuple[float, float] | None  # mean of src and dst over the last iterations
+    losses: dict[str, float] | None  # mean of each over the last iterations
     bytes: int
     saves: int
     backups: int
@@ -41,7 +42,7 @@ class ModelFacts:
         """The model in one line."""
         parts = [self.shape or "unknown", f"iteration {self.iteration}"]
         if self.losses is not None:
-            parts.append(f"loss {self.losses[0]:.3f} {self.losses[1]:.3f}")
+            parts.append(" ".join(["loss", *(f"{loss:.3f}" for loss in self.losses.values())]))
         parts.append(in_words(self.bytes))
         if self.form == "dfl":
             parts.append("DeepFaceLab's files")
@@ -107,13 +108,14 @@ def dfl_facts(model: DflModel) -> ModelFacts:
     """What is known of a model in DFL's files."""
     shape, iteration, losses, trouble = model.kind, 0, None, ""
     try:
-        data = read_data(model.path("data.dat"))
+        data = known_data(model, lambda _: None)
         iteration = data.iteration
         known = [str(data.options[k]) for k in ("archi", "resolution") if k in data.options]
         shape = " ".join([model.kind, *known]) + (" px" if known else "")
         recent = data.losses[-RECENT:]
         if recent:
-            losses = (_mean([src for src, _ in recent]), _mean([dst for _, dst in recent]))
+            means = [_mean(list(curve)) for curve in zip(*recent, strict=False)]
+            losses = dict(zip(FACES if len(means) > 1 else ("mask",), means, strict=False))
     except (FileError, FormatError) as error:
         trouble = f"damaged: {error.found}"
     return ModelFacts(
@@ -140,7 +142,9 @@ def dfl_preview(model: DflModel) -> Path | None:
 def describe(config: ModelConfig) -> str:
     """The shape of a model in a few words."""
     archi = f" {config.archi}" if config.kind == "SAEHD" else ""
-    return f"{config.kind}{archi} {config.resolution} px {config.face_type.value}"
+    usual = ModelConfig.model_fields["base_dims"].default
+    width = f" of width {config.base_dims}" if config.base_dims != usual else ""
+    return f"{config.kind}{archi}{width} {config.resolution} px {config.face_type.value}"
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -196,7 +200,7 @@ def changed_options(path: Path) -> dict[str, object]:
     return {k: v for k, v in values.items() if usual.get(k) != v}
 
 
-def _last_losses(path: Path, length: int) -> tuple[float, float] | None:
+def _last_losses(path: Path, length: int) -> dict[str, float] | None:
     """Mean losses of the last iterations, from the end of the history a save belongs to."""
     try:
         with path.open("rb") as file:
@@ -204,12 +208,12 @@ def _last_losses(path: Path, length: int) -> tuple[float, float] | None:
             file.seek(start)
             lines = file.read(length - start).splitlines()[1 if start else 0 :]
         rows = [json.loads(line) for line in lines]
-        pairs = [(float(row["src"]), float(row["dst"])) for row in rows if "src" in row][-RECENT:]
-    except (OSError, ValueError, KeyError, TypeError):
+        recent = [row for row in rows if "name" not in row][-RECENT:]
+        names = [name for name in recent[0] if name != "i"] if recent else []
+        means = {name: _mean([float(row[name]) for row in recent]) for name in names}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # the list shows no losses; `train` tells of the damage
-    if not pairs:
-        return None
-    return _mean([src for src, _ in pairs]), _mean([dst for _, dst in pairs])
+    return means or None
 
 
 def _mean(values: list[float]) -> float:

@@ -43,7 +43,7 @@ from understudy.training.save_mark import (
     check_file,
     read_mark,
 )
-from understudy.training.train_state import TrainState
+from understudy.training.train_state import TrainState, loss_names
 
 __all__ = [
     "LoadedModel",
@@ -256,12 +256,15 @@ class ModelFolder:
             dfl_options=_dfl_options(self.path),
             plan=mark.plan,
         )
+        names = loss_names(self.config)
         try:
-            state.history = history_file.read(self._history_path, length=mark.history_bytes)
+            state.history = history_file.read(
+                self._history_path, length=mark.history_bytes, names=names
+            )
             end = mark.history_bytes
         except FormatError as error:
             say(f"losses of the first {mark.iteration} iterations are lost: {error}")
-            state.history, end = History(start=mark.iteration), 0
+            state.history, end = History.of(names, start=mark.iteration), 0
             if mend:
                 _set_aside(self._history_path)
         self._history_end = (end, len(state.history), len(state.history.measures))

@@ -27,6 +27,7 @@ from understudy.models.losses import (
     smooth_outside,
     soft_mask,
 )
+from understudy.models.model import Model
 from understudy.training.adversaries import Adversaries, Reduce, Seen, seen
 from understudy.training.allocator import keep_freed_memory
 from understudy.training.crew import Crew
@@ -265,9 +266,9 @@ def _join_both(src: Tensor | None, dst: Tensor | None) -> Tensor | None:
     return None if src is None or dst is None else join(src, dst)
 
 
-def update_rule(model: FaceModel, options: TrainOptions) -> UpdateRule:
+def update_rule(model: Model, options: TrainOptions) -> UpdateRule:
     """How the optimizer steps with these options."""
-    cosine = options.lr_dropout and model.config.kind != "Quick96"
+    cosine = options.lr_dropout and model.config.kind not in ("Quick96", "XSeg")
     return UpdateRule(
         learning_rate=options.learning_rate,
         keep=0.3 if options.lr_dropout else 1.0,

@@ -67,10 +67,11 @@ class Teller:
         rate = done / max(now - self._told, 1e-6)
         self._told, self._told_iteration = now, state.iteration
         self._pace.see(state.iteration, seconds=state.seconds)
-        src, dst = state.history.src[-1], state.history.dst[-1]
-        self._job.metric("src loss", src, step=state.iteration)
-        self._job.metric("dst loss", dst, step=state.iteration)
-        text = f"iteration {state.iteration}, {rate:.1f} a second, loss {src:.3f} {dst:.3f}"
+        losses = {name: curve[-1] for name, curve in state.history.curves.items()}
+        for name, loss in losses.items():
+            self._job.metric(f"{name} loss", loss, step=state.iteration)
+        shown = " ".join(f"{loss:.3f}" for loss in losses.values())
+        text = f"iteration {state.iteration}, {rate:.1f} a second, loss {shown}"
         left = seconds_left(state, options, rate=self._pace.rate)
         done, total = state.iteration, options.target_iter or None
         if options.minutes and not options.target_iter:

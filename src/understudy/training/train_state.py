@@ -11,11 +11,16 @@ from torch import Tensor
 
 from understudy.models.config import ModelConfig
 from understudy.models.model import Model
-from understudy.training.history import History
+from understudy.training.history import FACES, History
 from understudy.training.options import TrainOptions
 from understudy.training.phases import Plan
 
 _AVERAGE = "average/"
+
+
+def loss_names(config: ModelConfig) -> tuple[str, ...]:
+    """Names of the losses a model of this config is told by."""
+    return ("mask",) if config.kind == "XSeg" else FACES
 
 
 @dataclass(slots=True)

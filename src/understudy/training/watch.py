@@ -12,7 +12,7 @@ from torch import Tensor
 
 from understudy.models.face_model import FaceModel
 from understudy.training.batches import BatchSource, Side
-from understudy.training.health import likeness
+from understudy.training.health import is_likeness, likeness
 from understudy.training.history import History
 from understudy.training.preview import ROWS_MAX, Picture, Viewer, preview_picture
 
@@ -62,7 +62,7 @@ class Watch:
         batch = source.unwarped(*self._shown)
         view = self._viewer.view(batch.src.target, batch.dst.target, averaged=averaged)
         heading = f"{title}   iteration {history.start + len(history)}"
-        last = {name: value for _, name, value in history.measures if "SSIM" in name}
+        last = {name: value for _, name, value in history.measures if is_likeness(name)}
         heading += "".join(f"   {name} {value:.3f}" for name, value in last.items())
         return preview_picture(
             batch.src.target, batch.dst.target, view, history=history, title=heading

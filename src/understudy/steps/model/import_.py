@@ -24,7 +24,7 @@ class ImportOptions(StepOptions):
         default=None,
     )
     name: str | None = option(None, "Name of the model there; needed if there are several.")
-    kind: Literal["SAEHD", "AMP", "Quick96"] | None = option(
+    kind: Literal["SAEHD", "AMP", "Quick96", "XSeg"] | None = option(
         None, "Its kind; needed if there are several of that name."
     )
     to: str | None = option(None, "Name it gets here; the same as there if left out.")

@@ -22,7 +22,7 @@ def info(options: InfoOptions, job: Job) -> Report:
         FileError: there is no such model.
     """
     from understudy.training import shelf, shelf_moves
-    from understudy.training.dfl_files import find_models, read_data
+    from understudy.training.dfl_files import find_models, known_data
 
     model_dir = Workspace.open(options.workspace).model_dir
     theirs = [m for m in find_models(model_dir) if m.name == options.model]
@@ -30,7 +30,7 @@ def info(options: InfoOptions, job: Job) -> Report:
     if theirs and not ours:
         facts = shelf.dfl_facts(theirs[0])
         config: dict[str, Any] = {}
-        changed = dict(read_data(theirs[0].path("data.dat")).options)
+        changed = dict(known_data(theirs[0], job.message).options)
     else:
         path = shelf_moves.model_path(model_dir, options.model)
         facts = shelf.facts(path)
@@ -38,9 +38,8 @@ def info(options: InfoOptions, job: Job) -> Report:
         changed = shelf.changed_options(path)
     if facts.preview is not None:
         job.preview(facts.name, facts.preview)
-    losses = (
-        "none" if facts.losses is None else f"src {facts.losses[0]:.4f}, dst {facts.losses[1]:.4f}"
-    )
+    means = (facts.losses or {}).items()
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in means) or "none"
     rows = {
         "shape": facts.shape,
         "iterations": f"{facts.iteration}, {facts.seconds / 3600:.1f} hours of training",
