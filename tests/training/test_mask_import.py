@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_goldens import arrays, faces
 
+from model_goldens import arrays, faces
 from understudy import safe_pickle
 from understudy.errors import OptionError, StateError
 from understudy.models import build
