@@ -52,7 +52,10 @@ def test_facts_are_those_of_the_newest_save(model_dir: Path) -> None:
         300,
         7200,
     )
-    assert facts.losses == (pytest.approx(250.5), 2.0)  # the last hundred of 1, 2, 3 ...
+    assert facts.losses == {
+        "src": pytest.approx(250.5),
+        "dst": 2.0,
+    }  # the last hundred of 1, 2, 3 ...
     assert facts.saves == 2
     assert facts.preview == model_dir / "one" / "previews" / "latest.png"
     on_disk = sum(p.stat().st_size for p in (model_dir / "one").rglob("*") if p.is_file())

@@ -69,10 +69,11 @@ def sharpen_kernel(size: int, amount: float, *, box: bool) -> Float32[np.ndarray
     point = _on_canvas(np.ones((1, 1), np.float32))
     if box:
         mean = np.full((size, size), 1 / size**2, np.float32)
-        return point + (point - _on_canvas(mean)) * np.float32(amount)
+        return np.asarray(point + (point - _on_canvas(mean)) * np.float32(amount), np.float32)
     line = np.asarray(cv2.getGaussianKernel(size, 0), np.float32)
     blur = _on_canvas(line @ line.T)
-    return point * np.float32(1 + amount / 2) - blur * np.float32(amount / 2)
+    made = point * np.float32(1 + amount / 2) - blur * np.float32(amount / 2)
+    return np.asarray(made, np.float32)
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +143,7 @@ def down_up_nearest(small: int, side: int) -> Float32[np.ndarray, "side side"]:
     """Matrix of a reduction to `small` pixels and back, both taking the nearest pixel."""
     up = np.minimum(np.floor(np.arange(side) * (small / side)), small - 1)
     source = np.minimum(np.floor(up * (side / small)), side - 1).astype(int)
-    return np.eye(side, dtype=np.float32)[source]
+    return np.asarray(np.eye(side, dtype=np.float32)[source])
 
 
 def _bilinear(have: int, want: int) -> np.ndarray:
@@ -165,6 +166,7 @@ def jpeg(faces: Float[Tensor, "b 3 h w"], qualities: list[int]) -> Float[Tensor,
     made = []
     for picture, quality in zip(levels_8, qualities, strict=True):
         _, data = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
-        made.append(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        made.append(decoded[..., ::-1])
     pictures = torch.from_numpy(np.ascontiguousarray(np.stack(made)))
     return pictures.to(faces.device).permute(0, 3, 1, 2).to(faces.dtype) / 255

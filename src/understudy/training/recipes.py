@@ -75,6 +75,15 @@ PRESETS.register("saehd")(
         TrainOptions(target_iter=200_000, batch_size=4),
     )
 )
+PRESETS.register("amp")(
+    Preset(
+        "The predecessor's AMP: a swap that can be set anywhere between dst and src.",
+        ModelConfig(
+            kind="AMP", resolution=224, face_type=FaceType.WHOLE, archi="df-udt", d_mask_dims=22
+        ),
+        TrainOptions(target_iter=200_000, batch_size=8),
+    )
+)
 PRESETS.register("xseg")(
     Preset(
         "The predecessor's XSeg: a mask net of 256 pixels, from labelled faces.",
@@ -102,14 +111,5 @@ PRESETS.register("xseg-small")(
             held_out=0.1,
             ema=0.99,
         ),
-    )
-)
-PRESETS.register("amp")(
-    Preset(
-        "The predecessor's AMP: a swap that can be set anywhere between dst and src.",
-        ModelConfig(
-            kind="AMP", resolution=224, face_type=FaceType.WHOLE, archi="df-udt", d_mask_dims=22
-        ),
-        TrainOptions(target_iter=200_000, batch_size=8),
     )
 )
