@@ -70,6 +70,16 @@ def decode_pixels(data: bytes, name: str | Path) -> Pixels:
     Raises:
         FormatError: it is no picture, is cut off or damaged, or is absurdly large.
     """
+    swapped: Pixels = cv2.cvtColor(decode_stored(data, name, flags=_READ), cv2.COLOR_BGR2RGB)
+    return swapped
+
+
+def decode_stored(data: bytes, name: str | Path, *, flags: int) -> np.ndarray:
+    """What OpenCV makes of an encoded picture by these flags: BGR, 8 or 16 bits.
+
+    Raises:
+        FormatError: it is no picture, is cut off or damaged, or is absurdly large.
+    """
     size = picture_size(data)
     if size is None:
         raise _no_picture(name, f"{len(data)} bytes that are none")
@@ -81,7 +91,7 @@ def decode_pixels(data: bytes, name: str | Path) -> Pixels:
             remedy="Replace it, or scale it down first.",
         )
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _READ)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise _no_picture(name, f"a damaged one ({_first_line(error)})") from error
     if pixels is None:
@@ -93,8 +103,7 @@ def decode_pixels(data: bytes, name: str | Path) -> Pixels:
             found=f"one of type {pixels.dtype}",
             remedy="Convert it to 16-bit PNG or TIFF first.",
         )
-    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return swapped
+    return np.asarray(pixels)
 
 
 def to_image(pixels: Pixels) -> Image:

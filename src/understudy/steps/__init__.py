@@ -81,6 +81,8 @@ _ALL = (
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
     Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
     Step("mask fetch", "Copies of the labelled faces in a folder of their own."),
+    Step("mask import", "Take over masks that were painted elsewhere."),
+    Step("mask export", "Masks and labels as pictures, of faces or of whole frames."),
     Step("mask to-polygons", "Labels made from masks: polygons of a few dozen points."),
     Step("mask remove-labels", "Take the labels off faces; undo brings them back."),
     Step("train", "Train a model on the two facesets."),

@@ -24,7 +24,7 @@ def test_labelled_faces_are_copied_as_they_are(
     assert fetched == {name: before[name] for name in ("00002_0.jpg", "00003_0.jpg")}
     assert content(aligned) == before
     assert main(["mask", "fetch", "src", *at]) == 0
-    assert "0 labelled faces fetched, 2 were there" in capsys.readouterr().out
+    assert "0 labelled faces fetched, 2 kept from an earlier run" in capsys.readouterr().out
 
 
 def test_originals_go_only_when_asked_and_come_back(tmp_path: Path) -> None:

@@ -87,7 +87,6 @@ def fetch(options: FetchOptions, job: Job) -> Report:
         _remove_if_empty(out_dir)
         raise _no_labels(folder, len(names), options.faces)
     summary = f"{len(copied)} labelled faces fetched"
-    summary += f", {len(there)} were there" if there else ""
     if options.delete_originals:
         fetched = [folder / name for name in (*copied, *there)]
         moves = edit.trash_moves(folder, fetched)

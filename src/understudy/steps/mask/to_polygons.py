@@ -82,10 +82,13 @@ def to_polygons(options: ToPolygonsOptions, job: Job) -> Report:
         summary += f" ({details['iou_least_name']})"
     summary += f"; {len(kept)} have labels and stay" if kept else ""
     summary += f"; {len(maskless)} have no mask" if maskless else ""
-    details |= {"summary": summary, "without_mask": len(maskless), "left_out": left_out}
-    return Report(
-        "mask to-polygons", done=len(names), skipped=len(kept), outputs=[folder], details=details
-    )
+    details |= {
+        "summary": summary,
+        "without_mask": len(maskless),
+        "kept": len(kept),
+        "left_out": left_out,
+    }
+    return Report("mask to-polygons", done=len(names), outputs=[folder], details=details)
 
 
 def _chosen(options: ToPolygonsOptions, names: tuple[str, ...]) -> list[int]:
