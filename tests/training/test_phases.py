@@ -1,4 +1,4 @@
-"""Plans: which phase, what it changes, what ends it; none of it by the clock."""
+"""Plans: which phase, what it changes, what ends it."""
 
 import pytest
 from hypothesis import given
@@ -13,14 +13,19 @@ def _plan(**first: object) -> Plan:
     return Plan(recipe="own", phases=phases, measure_every=2)
 
 
+def _why(plan: Plan, iteration: int, seconds: float = 0.0, **limits: float) -> str | None:
+    share = plan.phase_share(iteration, seconds, TrainOptions(**limits))
+    return plan.why_over(iteration, share)
+
+
 def test_a_phase_ends_after_its_iterations() -> None:
     plan = _plan(iterations=10)
-    assert plan.why_over(9) is None
-    assert plan.why_over(10) == "10 iterations are done"
-    moved = plan.moved_on(10, "10 iterations are done")
+    assert _why(plan, 9) is None
+    assert _why(plan, 10) == "10 iterations are done"
+    moved = plan.moved_on(10, 1.0, reason="10 iterations are done")
     assert (moved.phase.name, moved.began, moved.is_over) == ("GAN", 10, False)
-    assert moved.why_over(14) is None
-    over = moved.moved_on(15, "5 iterations are done")
+    assert _why(moved, 14) is None
+    over = moved.moved_on(15, 2.0, reason="5 iterations are done")
     assert over.is_over
     assert [(e.name, e.iteration) for e in over.ended] == [("warped", 10), ("GAN", 15)]
 
@@ -31,11 +36,37 @@ def test_a_phase_ends_where_the_measure_grows_no_more() -> None:
     assert not plan.wants_measure(5)
     for iteration, value in ((2, 0.5), (4, 0.6), (6, 0.605), (8, 0.609)):
         plan = plan.measured(iteration, value)
-        assert plan.why_over(iteration) is None
+        assert _why(plan, iteration) is None
     assert plan.best == 0.6
-    reason = plan.measured(10, 0.6).why_over(10)
+    reason = _why(plan.measured(10, 0.6), 10)
     assert reason is not None
     assert "no better than 0.600" in reason
+
+
+def test_a_limited_run_is_shared_out_among_its_phases() -> None:
+    plan = _plan(iterations=10).begun(100, 0.0)
+    assert _why(plan, 219, target_iter=280) is None
+    assert _why(plan, 220, target_iter=280) == "120 iterations are done"
+    moved = plan.moved_on(220, 0.0, reason="")
+    assert moved.phase_share(250, 0.0, TrainOptions(target_iter=280)) == pytest.approx(0.5)
+    # a phase that a plateau ended early leaves its time to the next
+    early = plan.moved_on(130, 0.0, reason="")
+    assert early.phase_share(205, 0.0, TrainOptions(target_iter=280)) == pytest.approx(0.5)
+
+
+def test_minutes_share_out_a_run_by_its_time() -> None:
+    plan = _plan(iterations=10)
+    assert _why(plan, 7, 399.0, minutes=10) is None
+    assert _why(plan, 7, 400.0, minutes=10) == "7 iterations are done"
+    moved = plan.moved_on(7, 400.0, reason="")
+    assert moved.phase_share(9, 500.0, TrainOptions(minutes=10)) == pytest.approx(0.5)
+    # whichever limit is nearer counts
+    assert _why(plan, 8, 60.0, minutes=10, target_iter=12) is not None
+
+
+def test_phases_of_any_length_are_not_shared_out() -> None:
+    plan = _plan(plateau=4)
+    assert _why(plan, 3, target_iter=4) is None
 
 
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
@@ -45,7 +76,7 @@ def test_measures_give_the_same_plan_whether_saved_between_or_not(values: list[f
         straight = straight.measured(2 * place, value)
         saved = Plan.model_validate_json(saved.measured(2 * place, value).model_dump_json())
         assert saved == straight
-        assert saved.why_over(2 * place) == straight.why_over(2 * place)
+        assert _why(saved, 2 * place) == _why(straight, 2 * place)
 
 
 def test_what_the_user_sets_holds_in_every_phase() -> None:

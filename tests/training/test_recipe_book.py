@@ -18,7 +18,7 @@ def test_every_phase_of_a_recipe_changes_what_acts(name: str) -> None:
     plan, acting = recipe.plan(name, {}), []
     while not plan.is_over:
         acting.append(in_force(plan.acting(recipe.options), recipe.config))
-        plan = plan.moved_on(1, "")
+        plan = plan.moved_on(1, 0.0, reason="")
     assert len({options.model_dump_json() for options in acting}) == len(recipe.phases)
     assert acting[0].random_warp
     assert not acting[-1].random_warp

@@ -9,6 +9,7 @@ from understudy.errors import OptionError
 from understudy.models import build
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
+from understudy.training.pace import share_done
 from understudy.training.phases import Plan
 from understudy.training.pretraining import end_pretraining
 from understudy.training.state import ModelFolder, TrainState
@@ -45,8 +46,7 @@ def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:
     """
     if plan is not None and (state.plan is None or not state.plan.is_as(plan)):
         say(plan.told())
-        now = state.iteration
-        state.plan = plan.model_copy(update={"began": now, "best_at": now})
+        state.plan = plan.begun(state.iteration, state.seconds)
     elif state.plan is not None:
         if plan is not None:
             state.plan = state.plan.with_settings(plan.settings)
@@ -74,10 +74,12 @@ def take_over(step: TrainStep, state: TrainState, say: Say) -> None:
 def move_on(state: TrainState, say: Say) -> bool:
     """Whether the phase was over, so that the next one holds now."""
     plan, iteration = state.plan, state.iteration
-    why = None if plan is None or plan.is_over else plan.why_over(iteration)
-    if plan is None or why is None:
+    if plan is None or plan.is_over:
         return False
-    state.plan = moved = plan.moved_on(iteration, why)
+    why = plan.why_over(iteration, share_done(state, state.options))
+    if why is None:
+        return False
+    state.plan = moved = plan.moved_on(iteration, state.seconds, reason=why)
     following = "it was the last" if moved.is_over else f"now {moved.phase.name}"
     say(f"phase {plan.phase.name} ended at iteration {iteration}: {why}; {following}")
     return True

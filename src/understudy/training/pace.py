@@ -10,8 +10,7 @@ from understudy.training.train_state import TrainState
 def share_done(state: TrainState, options: TrainOptions) -> float:
     """How much of the run is done, of the phase where a plan is followed, 0..1; 0 if endless."""
     if state.plan is not None:
-        whole = state.plan.phase.iterations
-        return min(1.0, (state.iteration - state.plan.began) / whole) if whole else 0.0
+        return min(1.0, state.plan.phase_share(state.iteration, state.seconds, options))
     by_count = state.iteration / options.target_iter if options.target_iter else 0.0
     by_time = state.seconds / (60 * options.minutes) if options.minutes else 0.0
     return min(1.0, max(by_count, by_time))

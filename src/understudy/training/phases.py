@@ -2,8 +2,9 @@
 
 Values only. A `Plan` says which phase training is in, what ended those before, and what the faces
 kept aside looked like at best; asked after each iteration, it says whether to go on to the next.
-Nothing in it is counted by the clock, so that a resumed run changes phase where an unbroken one
-would. Knows no torch and no files.
+A run limited by iterations or minutes is shared out among the phases, each in proportion to its own
+number of iterations; only then, and only with minutes, does a clock have a say. Knows no torch and
+no files.
 """
 
 from typing import Any  # values of options are of several plain types
@@ -20,8 +21,9 @@ class Phase(BaseModel):
     """One stretch of training: what it sets differently, and what ends it.
 
     It ends after `iterations`, or when the measure of the faces kept aside has not grown by `gain`
-    within the last `plateau` iterations, whichever comes first; 0 = not by this. Options that speak
-    of a share of the run (lr_fall, unwarped_end) mean a share of the phase's `iterations`.
+    within the last `plateau` iterations, whichever comes first; 0 = not by this. In a run that is
+    shared out `iterations` is only a proportion. Options that speak of a share of the run (lr_fall,
+    unwarped_end) mean a share of the phase.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +66,8 @@ class PhaseEnd(BaseModel):
 class Plan(BaseModel):
     """Phases of a run, and how far it is; what follows from an iteration is a new plan.
 
-    `settings` are options the user gave by hand: they hold in every phase.
+    `settings` are options the user gave by hand: they hold in every phase. `first` and
+    `first_seconds` say where the plan began, `began` and `began_seconds` where its phase did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,7 +77,10 @@ class Plan(BaseModel):
     measure_every: int = Field(default=250, ge=1)
     settings: dict[str, Any] = Field(default_factory=dict)
     place: int = Field(default=0, ge=0)
+    first: int = Field(default=0, ge=0)
+    first_seconds: float = Field(default=0.0, ge=0)
     began: int = Field(default=0, ge=0)
+    began_seconds: float = Field(default=0.0, ge=0)
     best: float = 0.0
     best_at: int = 0
     ended: tuple[PhaseEnd, ...] = ()
@@ -122,11 +128,43 @@ class Plan(BaseModel):
             return self
         return self.model_copy(update={"best": value, "best_at": iteration})
 
-    def why_over(self, iteration: int) -> str | None:
-        """Why the present phase is over after `iteration`, if it is."""
-        phase, done = self.phase, iteration - self.began
-        if phase.iterations and done >= phase.iterations:
-            return f"{phase.iterations} iterations are done"
+    def begun(self, iteration: int, seconds: float) -> "Plan":
+        """The plan as it begins, at this iteration and after so many seconds of training."""
+        return self.model_copy(
+            update={
+                "first": iteration,
+                "first_seconds": seconds,
+                "began": iteration,
+                "began_seconds": seconds,
+                "best_at": iteration,
+            }
+        )
+
+    def phase_share(self, iteration: int, seconds: float, options: TrainOptions) -> float:
+        """How much of the present phase is done, 0 or more; 0 where only a plateau can end it."""
+        end = self._share_by_end
+        if end is None or not (options.target_iter or options.minutes):
+            whole = self.phase.iterations
+            return (iteration - self.began) / whole if whole else 0.0
+        start = self._run_share(self.began, self.began_seconds, options)
+        done = self._run_share(iteration, seconds, options) - start
+        return done / (end - start) if end > start else 1.0
+
+    @property
+    def _share_by_end(self) -> float | None:
+        """Share of the whole run that is done as the phase ends; None if some are of any length."""
+        counts = [phase.iterations for phase in self.phases]
+        return sum(counts[: self.place + 1]) / sum(counts) if all(counts) else None
+
+    def _run_share(self, iteration: int, seconds: float, options: TrainOptions) -> float:
+        by_count = _share(float(iteration), float(self.first), float(options.target_iter))
+        return max(by_count, _share(seconds, self.first_seconds, 60 * options.minutes))
+
+    def why_over(self, iteration: int, share: float) -> str | None:
+        """Why the present phase, of which `share` is done, is over after `iteration`, if it is."""
+        phase = self.phase
+        if share >= 1:
+            return f"{iteration - self.began} iterations are done"
         if phase.plateau and iteration - max(self.best_at, self.began) >= phase.plateau:
             return (
                 f"faces kept aside grew no better than {self.best:.3f} for {phase.plateau} "
@@ -134,13 +172,14 @@ class Plan(BaseModel):
             )
         return None
 
-    def moved_on(self, iteration: int, reason: str) -> "Plan":
-        """The plan in its next phase."""
+    def moved_on(self, iteration: int, seconds: float, *, reason: str) -> "Plan":
+        """The plan in its next phase, which begins after so many seconds of training."""
         end = PhaseEnd(name=self.phase.name, iteration=iteration, reason=reason)
         return self.model_copy(
             update={
                 "place": self.place + 1,
                 "began": iteration,
+                "began_seconds": seconds,
                 "best": 0.0,
                 "best_at": iteration,
                 "ended": (*self.ended, end),
@@ -155,3 +194,10 @@ class Plan(BaseModel):
             ends += [f"plateau of {phase.plateau}"] if phase.plateau else []
             parts.append(f"{phase.name} ({' or '.join(ends)})")
         return f"recipe {self.recipe}: {', '.join(parts)}"
+
+
+def _share(now: float, first: float, last: float) -> float:
+    """How far `now` is from `first` to `last`; 0 if there is no last."""
+    if not last:
+        return 0.0
+    return (now - first) / (last - first) if last > first else 1.0
