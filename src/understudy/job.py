@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "set": ("key", "value", "values"),
     "save": (),
     "backup": (),
-    "preview": (),
+    "preview": ("src", "dst"),
     "pause": (),
     "resume": (),
     "stop": (),
@@ -34,6 +35,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 """What a running step can be told, and the values that may come with it."""
 
 PROGRESS_SECONDS = 0.1
+
+Values = Mapping[str, Any]
+"""Values that come with a command: any of JSON."""
 
 Answer = Callable[[str | UnderstudyError], None]
 """Takes what became of a command: a sentence, or the error why nothing did."""
@@ -48,7 +52,7 @@ class Command:
     """One of `COMMANDS` with its values, JSON's; who does it answers."""
 
     name: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     answer: Answer = _unheard
 
 
@@ -98,6 +102,15 @@ class Job:
         child._stop_asked, child._emitting = self._stop_asked, self._emitting
         return child
 
+    @contextmanager
+    def heard_by(self, sink: Sink) -> Iterator[None]:
+        """One more watcher meanwhile."""
+        self._sinks = (*self._sinks, sink)
+        try:
+            yield
+        finally:
+            self._sinks = tuple(other for other in self._sinks if other is not sink)
+
     # ------------------------------------------------------------------ what a step says
 
     def progress(
@@ -123,9 +136,9 @@ class Job:
         """A measured number, at an iteration if it belongs to one."""
         self._emit("metric", name=name, value=value, step=step)
 
-    def preview(self, name: str, path: Path) -> None:
-        """A picture that shows how it goes."""
-        self._emit("preview", name=name, path=str(path))
+    def preview(self, name: str, path: Path, *, step: int | None = None) -> None:
+        """A picture that shows how it goes, of an iteration if it belongs to one."""
+        self._emit("preview", name=name, path=str(path), step=step)
 
     def message(self, text: str) -> None:
         """A sentence for the user."""
@@ -192,7 +205,7 @@ class Job:
             except queue.Empty:
                 return found
 
-    def obey(self, actions: Mapping[str, Callable[[Mapping[str, Any]], str]]) -> None:
+    def obey(self, actions: Mapping[str, Callable[[Values], str]]) -> None:
         """Does what came since the last call, each command by its action, and tells the answers.
 
         An action gets the command's values and says what it did. What it refuses by an
@@ -292,9 +305,7 @@ class Job:
             )
         self.command(str(name), values, answer)
 
-    def command(
-        self, name: str, values: Mapping[str, Any] | None = None, answer: Answer = _unheard
-    ) -> None:
+    def command(self, name: str, values: Values | None = None, answer: Answer = _unheard) -> None:
         """Send one of `COMMANDS` to the step; pausing and going on need no doing of its own."""
         if name == "pause":
             self._running.clear()

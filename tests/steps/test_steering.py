@@ -105,7 +105,9 @@ def test_commands_from_another_terminal(
         assert "done: paused" in tell("pause")[1]
         assert "is kept in" in tell("backup")[1]  # a paused job still obeys
         assert "done: going on" in tell("resume")[1]
-        assert "preview of iteration" in tell("preview")[1]
+        face = sorted((workspace / "data_src" / "aligned").iterdir())[2].name
+        assert "preview of iteration" in tell("preview", "--src", face)[1]
+        assert "name of a face" in tell("preview", "--dst", "nobody.jpg")[2]
         assert "saved at iteration" in tell("save")[1]
         code, said, _ = tell("stop")
         assert (code, "done: stopping after iteration" in said) == (0, True)
@@ -115,6 +117,7 @@ def test_commands_from_another_terminal(
     newest = open_model(workspace / "model" / "new").newest(print)
     assert newest is not None
     assert (newest.options.batch_size, newest.options.random_warp) == (3, False)
+    assert newest.options.preview_src == (face,)
     assert tell("save")[0] == 2  # nothing runs any more
 
 
@@ -144,6 +147,25 @@ def test_a_model_keeps_its_shape(workspace: Path, capsys: pytest.CaptureFixture[
     newest = open_model(workspace / "model" / "new").newest(print)
     assert newest is not None
     assert newest.iteration == 3
+
+
+def test_a_face_for_previews_that_is_not_there_is_refused_first(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", "--workspace", str(workspace), *TINY, "--target-iter", "1"]
+    assert main([*train, "--preview-dst", "nobody.jpg"]) == 2
+    assert "--preview-dst: expected the name of a face" in capsys.readouterr().err
+    assert not (workspace / "model" / "new").exists()
+
+
+def test_curves_are_written_on_request(workspace: Path) -> None:
+    train = ["train", "--workspace", str(workspace), *TINY, "--target-iter"]
+    assert main([*train, "1"]) == 0
+    where = workspace / "model" / "new" / "tensorboard"
+    assert not where.exists()
+    for target in ("2", "3"):  # what is asked for once holds
+        assert main([*train, target, *(["--tensorboard"] if target == "2" else [])]) == 0
+    assert len(list(where.iterdir())) == 2
 
 
 def test_damaged_newest_save_falls_back_loudly(

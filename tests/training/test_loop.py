@@ -11,7 +11,9 @@ from understudy.errors import Cancelled, StateError
 from understudy.job import Event, Job
 from understudy.training.loop import Trainer, TrainResult, learning_rate, train
 from understudy.training.options import TrainOptions
+from understudy.training.sheets import Sheet
 from understudy.training.state import ModelFolder, create_model, open_model
+from understudy.training.watch import Watch
 
 
 class Recorder:
@@ -150,7 +152,7 @@ def test_the_first_iteration_is_saved_and_shown(run, recorder, monkeypatch) -> N
     monkeypatch.setattr(ModelFolder, "save", save)
     _, folder = run(target_iter=3)
     assert seen == [1, 3]
-    assert (folder.previews_dir / "0000001.jpg").exists()
+    assert (folder.previews_dir / "SAEHD masked" / "0000001.jpg").exists()
     assert (folder.previews_dir / "latest.png").exists()
     assert (folder.previews_dir / "loss.png").exists()
     assert [e.data["path"] for e in recorder.events if e.kind == "preview"]
@@ -202,8 +204,40 @@ def test_save_backup_and_preview_on_demand(run, recorder, monkeypatch) -> None:
 
     _at_iteration(monkeypatch, 3, ask)
     _, folder = run(target_iter=5)
-    assert (folder.previews_dir / "0000003.jpg").exists()
+    assert (folder.previews_dir / "SAEHD" / "0000003.jpg").exists()
     assert open_model(folder.backups_dir / "01").load(pytest.fail).iteration == 3
+
+
+def test_previews_show_the_faces_one_chooses_and_go_on_showing_them(
+    run, recorder, monkeypatch
+) -> None:
+    answers: list[str] = []
+
+    def ask() -> None:
+        said = {"command": "preview", "src": "00003_0.jpg", "dst": ["00105_0.jpg"]}
+        recorder.job.ask(said, lambda told: answers.append(str(told)))
+        recorder.job.ask({"command": "preview", "src": "x"}, lambda told: answers.append(str(told)))
+
+    seen: list[list[Sheet]] = []
+    original = Watch.sheets
+
+    def sheets(self, source, averaged) -> list[Sheet]:
+        seen.append(original(self, source, averaged))
+        return seen[-1]
+
+    monkeypatch.setattr(Watch, "sheets", sheets)
+    _at_iteration(monkeypatch, 3, ask)
+    _, folder = run(target_iter=5)
+    assert "preview of iteration 3" in answers[0]
+    assert "preview_src: expected the name of a face" in answers[1]
+    options = folder.load(pytest.fail).options
+    assert (options.preview_src, options.preview_dst) == (("00003_0.jpg",), ("00105_0.jpg",))
+    run(target_iter=6, preview_src=options.preview_src, preview_dst=options.preview_dst)
+    for column in (0, 2):
+        faces = [made[0].rows[0][column] for made in seen]
+        assert not torch.equal(faces[0], faces[1])
+        assert all(torch.equal(face, faces[1]) for face in faces[1:])
+    assert len(seen) == 4  # after 1, on demand, and at the end of both runs
 
 
 def test_a_pause_is_off_the_clock(run, recorder, monkeypatch) -> None:

@@ -4,18 +4,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from understudy.models import build
-from understudy.models.face_model import View
 from understudy.training.history import History
-from understudy.training.preview import (
-    COLUMNS,
-    Viewer,
-    loss_graph,
-    preview_picture,
-    write_preview,
-)
+from understudy.training.preview import loss_graph, preview_picture, write_preview
+from understudy.training.sheets import Sheet
+from understudy.training.watch import Viewer
 
 SRC_BLUE = (96, 165, 250)
 
@@ -27,28 +23,27 @@ def _history(count: int) -> History:
     return history
 
 
-def test_faces_stand_in_their_columns() -> None:
-    colors = torch.rand(6, 3)
-    faces = [c.view(1, 3, 1, 1).expand(2, 3, 32, 32) for c in colors]
-    mask = torch.zeros(2, 1, 32, 32)
-    view = View(faces[1], faces[3], mask, faces[4], mask)
-    picture = preview_picture(faces[0], faces[2], view, history=_history(10), title="t")
-    tile = (picture.shape[1] - 3) // 6 - 3
-    bottom = picture[-tile // 2]
-    seen = [bottom[3 + c * (tile + 3) + tile // 2] for c in range(len(COLUMNS))]
-    wanted = [colors[0], colors[1], colors[2], colors[3], colors[4], colors[2]]
-    np.testing.assert_allclose(seen, torch.stack(wanted) * 255, atol=1)
+@pytest.mark.parametrize("size", [32, 96, 300])
+def test_faces_stand_in_rows_and_columns_under_the_graph(size: int) -> None:
+    colors = torch.rand(2, 3, 3)
+    rows = [[c.view(3, 1, 1).expand(3, size, size) for c in row] for row in colors]
+    sheet = Sheet("name", (("a", "b", "c"),), rows)
+    picture = preview_picture(sheet, _history(10), title="t")
+    tile = size * -(-160 // size)
+    step = tile + 3
+    start = (picture.shape[1] - 3 * step - 3) // 2 + 3
+    for row in range(2):
+        line = picture[picture.shape[0] - 3 - tile // 2 - (1 - row) * step]
+        seen = [line[start + column * step + tile // 2] for column in range(3)]
+        np.testing.assert_allclose(seen, colors[row] * 255, atol=1)
 
 
-def test_the_swap_is_placed_inside_both_masks() -> None:
-    one = torch.ones(1, 3, 32, 32)
-    inner, outer = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
-    inner[..., 8:24, 8:24] = 1
-    view = View(one * 0, one * 0, inner, one, outer)
-    picture = preview_picture(one * 0, one * 0, view, history=History(), title="")
-    last = picture[-163:-3, -163:-3]
-    assert last[80, 80].min() == 255
-    assert last[5, 5].max() == 0
+def test_pixels_of_large_faces_are_shown_as_they_are() -> None:
+    face = torch.rand(3, 200, 200)
+    picture = preview_picture(Sheet("n", (), [[face]]), History(), title="")
+    start = (picture.shape[1] - 206) // 2 + 3
+    seen = picture[-203:-3, start : start + 200]
+    np.testing.assert_array_equal(seen, (face.permute(1, 2, 0).numpy() * 255).round())
 
 
 def test_the_curve_is_drawn_and_falls() -> None:

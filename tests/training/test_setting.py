@@ -4,7 +4,7 @@ import pytest
 
 from understudy.errors import OptionError
 from understudy.training.options import TrainOptions
-from understudy.training.setting import changed
+from understudy.training.setting import changed, told_of
 
 
 def test_a_value_is_converted_and_checked() -> None:
@@ -36,3 +36,14 @@ def test_what_cannot_be_set_says_why(key: str, value: object, said: str) -> None
 def test_a_setting_without_key_or_value_is_refused(said: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="an option and its value"):
         changed(TrainOptions(), said)
+
+
+def test_faces_for_previews_are_named_one_way_or_another() -> None:
+    for value in ("a.jpg, b.jpg", ["a.jpg", "b.jpg"], ("a.jpg", "", "b.jpg ")):
+        found = changed(TrainOptions(), {"key": "preview-src", "value": value})
+        assert found == {"preview_src": ("a.jpg", "b.jpg")}
+        assert told_of(found) == "preview_src is a.jpg, b.jpg"
+    found = changed(TrainOptions(preview_src=("a",)), {"key": "preview-src", "value": ""})
+    assert (found, told_of(found)) == ({"preview_src": ()}, "preview_src is nothing")
+    with pytest.raises(OptionError):
+        changed(TrainOptions(), {"key": "preview-src", "value": 7})

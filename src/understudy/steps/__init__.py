@@ -89,7 +89,7 @@ _ALL = (
     Step("train set", "Change options of the running training.", "steering"),
     Step("train save", "Let the running training save now.", "steering"),
     Step("train backup", "Let the running training save and keep a backup.", "steering"),
-    Step("train preview", "Let the running training write previews now.", "steering"),
+    Step("train preview", "Let the running training write previews, of certain faces.", "steering"),
     Step("train pause", "Let the running training wait.", "steering"),
     Step("train resume", "Let the paused training go on.", "steering"),
     Step("train stop", "Let the running training save and end.", "steering"),

@@ -27,6 +27,13 @@ class SetOptions(SteerOptions):
     settings: tuple[str, ...] = argument("Options and their values: KEY=VALUE.", min_length=1)
 
 
+class PreviewOptions(SteerOptions):
+    """Options of `train preview`."""
+
+    src: tuple[str, ...] = option((), "Names of src faces to show from now on.")
+    dst: tuple[str, ...] = option((), "Names of dst faces to show from now on.")
+
+
 def set(options: SetOptions, job: Job) -> Report:
     """All of the settings, or none if one of them can't be changed.
 
@@ -47,9 +54,15 @@ def backup(options: SteerOptions, job: Job) -> Report:
     return _send(options, job, {"command": "backup"})
 
 
-def preview(options: SteerOptions, job: Job) -> Report:
-    """Previews of the present iteration."""
-    return _send(options, job, {"command": "preview"})
+def preview(options: PreviewOptions, job: Job) -> Report:
+    """Previews of the present iteration.
+
+    Raises:
+        OptionError: nothing runs there, or there is no such face.
+    """
+    chosen = {"src": [*options.src], "dst": [*options.dst]}
+    named = {side: names for side, names in chosen.items() if names}
+    return _send(options, job, {"command": "preview", **named})
 
 
 def pause(options: SteerOptions, job: Job) -> Report:

@@ -76,7 +76,9 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     from understudy.facesets.faceset import Faceset
     from understudy.models.devices import all_threads
     from understudy.training import loop
+    from understudy.training.curves import check_tensorboard, drawing
     from understudy.training.paging import FaceList
+    from understudy.training.shown import check_chosen
     from understudy.training.state import create_model, open_model
 
     workspace = Workspace.open(options.workspace)
@@ -96,7 +98,11 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     plan = newest.plan.with_settings(settings) if newest and newest.plan else None
     if recipe is not None:
         plan = recipe.plan(options.recipe or "", settings)
+    if training.tensorboard:
+        check_tensorboard()
     src, dst = (Faceset.open(where) for where in _face_dirs(workspace, options, training))
+    check_chosen(settings.get("preview_src", ()), src.names, "--preview-src")
+    check_chosen(settings.get("preview_dst", ()), dst.names, "--preview-dst")
     if folder is None and config.notice:
         job.message(config.notice)
     folder = create_model(path, config)
@@ -112,7 +118,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
-    with listening(workspace, job):
+    curves = drawing(path / "tensorboard", job, after=start, wanted=training.tensorboard)
+    with listening(workspace, job), curves:
         result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job, plan=plan)
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from understudy.errors import OptionError
 from understudy.models import build
+from understudy.training.health import cure
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.pace import share_done
 from understudy.training.phases import Plan
 from understudy.training.pretraining import end_pretraining
-from understudy.training.state import ModelFolder, TrainState
+from understudy.training.setting import told_of
+from understudy.training.state import ModelFolder, TrainState, load_weights
 from understudy.training.step import TrainStep
 from understudy.training.train_state import loss_names
 
@@ -37,6 +39,26 @@ def begin(folder: ModelFolder, options: TrainOptions, say: Say) -> TrainState:
         say(f"pretraining is over: {anew} begin anew; the model as it was: {kept}")
     state.options = options
     return state
+
+
+def back_to_save(folder: ModelFolder, state: TrainState, reason: str, say: Say) -> TrainState:
+    """The last save in place of a state that went wrong, with other random draws and a cure.
+
+    The model stays the same object, with the weights of the save; options, and the time training
+    took, are those of now.
+
+    Raises:
+        StateError: no save can be read.
+    """
+    saved, changes = folder.load(say), cure(state.acting)
+    say(f"{reason}: back to iteration {saved.iteration}; {told_of(changes)} from now on")
+    load_weights(state.model, saved.model.state_dict(), folder.path)
+    saved.model, saved.options, saved.seconds = state.model, state.options, state.seconds
+    saved.attempt = max(state.attempt, saved.attempt) + 1
+    if saved.plan is not None and state.plan is not None:
+        saved.plan = saved.plan.with_settings(state.plan.settings)
+    saved.change(changes)
+    return saved
 
 
 def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:

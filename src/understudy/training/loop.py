@@ -6,28 +6,35 @@ Knows no screens: everything is told to the job.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any  # JSON values
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from understudy.errors import Cancelled, StateError
-from understudy.job import Job
+from understudy.job import Job, Values
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
 from understudy.training.batches import WHOLE, BatchSource
-from understudy.training.beginning import begin, check_measurable, move_on, take_over, take_up
-from understudy.training.health import Health, Unhealthy, cure, is_likeness
+from understudy.training.beginning import (
+    back_to_save,
+    begin,
+    check_measurable,
+    move_on,
+    take_over,
+    take_up,
+)
+from understudy.training.health import Health, Unhealthy, is_likeness
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
 from understudy.training.result import TrainResult, mean_of_last
-from understudy.training.setting import changed
+from understudy.training.setting import changed, told_of
+from understudy.training.shown import ShownFaces
 from understudy.training.sides import load_side
-from understudy.training.state import ModelFolder, TrainState, load_weights
+from understudy.training.state import ModelFolder, TrainState
 from understudy.training.step import Batch, StepLosses, TrainStep
 from understudy.training.telling import Previews, Teller
 from understudy.training.watch import Watch
@@ -85,6 +92,7 @@ class Trainer:
         self.state = begin(folder, options, job.message)
         take_up(plan, self.state, job.message)
         self._load_sides()
+        self._shown = ShownFaces(src, dst, config=folder.config, device=self._device, job=job)
         self._prepare()
         self._check_measurable()
         self._health = self._new_health()
@@ -92,7 +100,7 @@ class Trainer:
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
-        self._teller = Teller(job, self.state)
+        self._teller = Teller(job, self.state, self._device)
         self._previews = Previews(folder.previews_dir, job)
         self._mark = time.monotonic()
         self._saved_at = self._backed_up_at = self._shown_at = self.state.seconds
@@ -139,7 +147,10 @@ class Trainer:
     def _iterate(self) -> None:
         state, options = self.state, self._options
         self._rest()
-        losses = self._step(self._batch())
+        split = self._teller.split
+        split.begin(state.iteration)
+        batch = split.timed("batch", self._batch)
+        losses = split.timed("step", lambda: self._step(batch))
         state.iteration += 1
         self._pending.append(self._means(losses))
         self._count_time()
@@ -187,7 +198,8 @@ class Trainer:
             number = history.start + len(history) + 1
             self._health.check_losses(*losses, iteration=number)
             history.add(*losses)
-        self._teller.tell(self.state, self._options)
+        rate = self._step.optimizer.learning_rate()
+        self._teller.tell(self.state, self._options, learning_rate=rate)
 
     def _obey(self) -> None:
         """Do what the user asked for since the last iteration."""
@@ -201,39 +213,43 @@ class Trainer:
             }
         )
 
-    def _set(self, values: Mapping[str, Any]) -> str:
+    def _set(self, values: Values) -> str:
         changes = changed(self.state.options, values)
+        self._shown.check(changes)
         self._tell()
         self.state.change(changes)
         self._reprepare()
-        told = ", ".join(f"{name} is {value}" for name, value in changes.items())
-        return f"{told} from iteration {self.state.iteration + 1} on"
+        return f"{told_of(changes)} from iteration {self.state.iteration + 1} on"
 
-    def _save_now(self, _: Mapping[str, Any]) -> str:
+    def _save_now(self, _: Values) -> str:
         self._save()
         return f"saved at iteration {self.state.iteration}"
 
-    def _backup_now(self, _: Mapping[str, Any]) -> str:
+    def _backup_now(self, _: Values) -> str:
         self._save()
         return f"iteration {self.state.iteration} is kept in {self._backup()}"
 
-    def _show_now(self, _: Mapping[str, Any]) -> str:
+    def _show_now(self, faces: Values) -> str:
+        if faces:
+            self._set({"values": {f"preview_{side}": names for side, names in faces.items()}})
         self._show()
         return f"preview of iteration {self.state.iteration} in {self._folder.previews_dir}"
 
-    def _stop(self, _: Mapping[str, Any]) -> str:
+    def _stop(self, _: Values) -> str:
         self._stopping = True
         return f"stopping after iteration {self.state.iteration}"
 
     def _show(self) -> None:
-        """Measure the faces kept aside and write a preview picture."""
+        """Measure the faces kept aside and write the previews."""
         self._tell()
         self._measure()
-        state, averaged = self.state, self._step.optimizer.averaged
-        name = self._folder.path.name
-        picture = self._watch.picture(self._source, averaged, state.history, title=name)
+        state = self.state
         self._previews.write(
-            picture, state.history, title=name, iteration=state.iteration, seconds=state.seconds
+            self._watch.sheets(self._source, self._step.optimizer.averaged),
+            state.history,
+            title=self._folder.path.name,
+            iteration=state.iteration,
+            seconds=state.seconds,
         )
         self._count_time()
         self._shown_at = state.seconds
@@ -295,23 +311,10 @@ class Trainer:
                 found=f"{reason}, {self._failures} times in a row",
                 remedy="Lower --learning-rate or turn on --clipgrad; the last good save is kept.",
             )
-        saved = self._folder.load(self._job.message)
-        attempt = max(self.state.attempt, saved.attempt) + 1
-        self._job.message(f"{reason}: back to iteration {saved.iteration}")
-        saved.attempt, saved.options, model = attempt, self.state.options, self.state.model
-        saved.seconds = self.state.seconds
-        load_weights(model, saved.model.state_dict(), self._folder.path)
-        changes = cure(self._options)
-        self._job.message(
-            "".join(f"{name} is {value} from now on" for name, value in changes.items())
-        )
-        if saved.plan is not None and self.state.plan is not None:
-            saved.plan = saved.plan.with_settings(self.state.plan.settings)
-        saved.change(changes)
-        saved.model, self.state = model, saved
+        self.state = back_to_save(self._folder, self.state, reason, self._job.message)
         self._prepare()
         self._health = self._new_health()
-        self._saved_iteration = saved.iteration
+        self._saved_iteration = self.state.iteration
 
     def _move_on(self) -> None:
         """To the next phase of the plan, if the present one is over."""
@@ -353,8 +356,9 @@ class Trainer:
         self._late_source = self._make_source(still)
 
     def _make_watch(self) -> Watch:
-        src, dst = self._sides
-        return Watch(as_face_model(self.state.model), src, dst, dtype=self._step.dtype)
+        (src, dst), shown = self._sides, self._shown(self._options)
+        model = as_face_model(self.state.model)
+        return Watch(model, src, dst, shown=shown, dtype=self._step.dtype)
 
     def _make_source(self, options: TrainOptions) -> BatchSource:
         (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt

@@ -1,6 +1,6 @@
 """What may change between two runs of training. Values only, no torch."""
 
-from typing import Literal
+from typing import Any, Literal  # Any: what pydantic has not looked at yet
 
 from pydantic import field_validator
 
@@ -129,7 +129,16 @@ class TrainOptions(Options):
         0.0, "Keep a backup this often, in minutes; 0 = never.", group="Safety", ge=0
     )
     preview_minutes: float = option(
-        1.0, "Write preview pictures this often, in minutes.", group="Safety", gt=0
+        1.0, "Write preview pictures this often, in minutes.", group="Previews", gt=0
+    )
+    preview_src: tuple[str, ...] = option(
+        (), "Names of src faces that previews show first; without any a sample.", group="Previews"
+    )
+    preview_dst: tuple[str, ...] = option(
+        (), "Names of dst faces that previews show first; without any a sample.", group="Previews"
+    )
+    tensorboard: bool = option(
+        False, "Write curves for TensorBoard, too: model/NAME/tensorboard.", group="Previews"
     )
     held_out: float = option(
         0.03, "Share of each faceset kept aside to measure progress.", group="Safety", ge=0, le=0.5
@@ -146,6 +155,15 @@ class TrainOptions(Options):
         "Restore the predecessor's behaviour where ours differs on purpose: docs/parity.md.",
         group="Machine",
     )
+
+    @field_validator("preview_src", "preview_dst", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """Names, also as one text with commas; empty ones are none."""
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            return names
+        return tuple(name.strip() for name in names if name.strip())
 
     @field_validator("gan_patch_size")
     @classmethod

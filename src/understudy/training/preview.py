@@ -1,28 +1,24 @@
-"""Pictures that show how training goes: faces, what the networks make of them, the losses.
+"""Pictures that show how training goes: sheets of faces, the losses.
 
-Tensors and a history in, RGB pictures and files out. Knows no training. Columns are src, src
-rebuilt, dst, dst rebuilt, the swap, and the swap inside the dst face's picture.
+Sheets and a history in, RGB pictures and files out. Knows no training and no layout.
 """
 
-import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
-from torch import Tensor
+from jaxtyping import Float64, UInt8
 
 from understudy import files
 from understudy.errors import from_os_error
-from understudy.models.face_model import FaceModel, View
 from understudy.training.history import History
+from understudy.training.sheets import Face, Sheet
 
-COLUMNS = ("src", "src rebuilt", "dst", "dst rebuilt", "swap", "swap in dst")
-ROWS_MAX = 4
-_TILE_MIN, _TILE_MAX = 160, 256
+_TILE_MIN = 160
+_NARROWEST_PX = 640  # what title and graph need
 _GAP, _GRAPH_PX, _LINE_PX = 3, 120, 26
 _BACK, _INK, _FAINT = (24, 24, 27), (228, 228, 231), (63, 63, 70)
 _CURVE_COLORS = ((96, 165, 250), (251, 191, 36))  # src and dst, or the one there is
@@ -34,55 +30,24 @@ Column = Float64[np.ndarray, "..."]
 Spread = tuple[Column, Column, Column]
 
 
-class Viewer:
-    """Shows faces as the averaged weights paint them (the present ones where none are kept)."""
-
-    def __init__(self, model: FaceModel, *, dtype: torch.dtype) -> None:
-        self._model = model
-        self._shown = copy.deepcopy(model).requires_grad_(False)
-        self._dtype = dtype
-
-    @torch.no_grad()
-    def view(
-        self,
-        src: Float[Tensor, "b 3 r r"],
-        dst: Float[Tensor, "b 3 r r"],
-        *,
-        averaged: Mapping[str, Tensor],
-    ) -> View:
-        """What the networks make of both sides, in float32."""
-        shown = self._shown.to(self._dtype)
-        weights = averaged or dict(self._model.named_parameters())
-        for name, parameter in shown.named_parameters():
-            parameter.copy_(weights[name])
-        made = shown.view(src.to(self._dtype), dst.to(self._dtype))
-        return View(*(part.float().clamp(0, 1) for part in made))
-
-
-def preview_picture(
-    src: Float[Tensor, "b 3 r r"],
-    dst: Float[Tensor, "b 3 r r"],
-    view: View,
-    *,
-    history: History,
-    title: str,
-) -> Picture:
-    """Faces in labelled columns, at most four rows, under the curve of the losses."""
-    mask = (view.dst_dst_mask * view.src_dst_mask).clamp(0, 1)
-    placed = dst * (1 - mask) + view.src_dst * mask
-    columns = (src, view.src_src, dst, view.dst_dst, view.src_dst, placed)
-    tile = _tile_size(src.shape[-1])
-    rows = min(ROWS_MAX, len(src), len(dst))
-    step = tile + _GAP
-    width = len(columns) * step + _GAP
-    picture = np.full((_LINE_PX + rows * step + _GAP, width, 3), _BACK, np.uint8)
-    for c, faces in enumerate(columns):
-        left = _GAP + c * step
-        _text(picture, COLUMNS[c], (left + 2, _LINE_PX - 8))
-        for r in range(rows):
-            top = _LINE_PX + r * step
-            picture[top : top + tile, left : left + tile] = _tile(faces[r], tile)
-    return np.vstack([loss_graph(history, width=width, title=title), picture])
+def preview_picture(sheet: Sheet, history: History, *, title: str) -> Picture:
+    """The sheet's faces with their captions, under the curve of the losses."""
+    tile = _tile_size(sheet.rows[0][0].shape[-1])
+    across = max(len(row) for row in sheet.rows) * (tile + _GAP) + _GAP
+    width = max(across, _NARROWEST_PX)
+    start = (width - across) // 2 + _GAP
+    parts = [loss_graph(history, width=width, title=title)]
+    for place, faces in enumerate(sheet.rows):
+        captions = sheet.captions[place] if place < len(sheet.captions) else ()
+        head = _LINE_PX if captions else 0
+        part = np.full((head + tile + _GAP, width, 3), _BACK, np.uint8)
+        for column, face in enumerate(faces):
+            left = start + column * (tile + _GAP)
+            part[head : head + tile, left : left + tile] = _tile(face, tile)
+            if captions:
+                _text(part, captions[column], (left + 2, _LINE_PX - 8))
+        parts.append(part)
+    return np.vstack(parts)
 
 
 def loss_graph(history: History, *, width: int, title: str) -> Picture:
@@ -184,27 +149,23 @@ def _column_spreads(curve: Column, columns: int) -> Spread:
 
 def _legend(picture: Picture, names: Iterable[str], width: int) -> None:
     for place, (name, color) in enumerate(zip(names, _CURVE_COLORS, strict=False)):
-        x = width - 150 + place * 70
-        cv2.line(picture, (x, _LINE_PX - 12), (x + 18, _LINE_PX - 12), color, 2, cv2.LINE_AA)
-        _text(picture, name, (x + 24, _LINE_PX - 8))
+        x = width - 64 - 140 + place * 70  # where curves that fall leave room
+        cv2.line(picture, (x, _LINE_PX + 18), (x + 18, _LINE_PX + 18), color, 2, cv2.LINE_AA)
+        _text(picture, name, (x + 24, _LINE_PX + 22))
 
 
 def _tile_size(resolution: int) -> int:
-    if resolution >= _TILE_MAX:
-        return _TILE_MAX
+    """Side of a face on a picture: a whole multiple of its own, so that no detail is lost."""
     return resolution * -(-_TILE_MIN // resolution)
 
 
-def _tile(face: Float[Tensor, "3 r r"], size: int) -> Picture:
-    picture = (
-        (face.nan_to_num(0.0).clamp(0, 1).permute(1, 2, 0).cpu().numpy() * 255)
-        .round()
-        .astype(np.uint8)
-    )
+def _tile(face: Face, size: int) -> Picture:
+    levels = (face.nan_to_num(0.0).clamp(0, 1) * 255).round().to(torch.uint8)
+    picture = levels.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     if picture.shape[0] == size:
         return picture
-    kind = cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=kind), np.uint8)
+    larger = cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(larger, np.uint8)
 
 
 def _text(picture: Picture, text: str, where: tuple[int, int]) -> None:

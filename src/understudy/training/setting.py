@@ -18,6 +18,7 @@ _AT_START = {
     "seed": "every draw of the run follows from it",
     "held_out": "faces kept aside must not have been trained on",
     "pretrain": "it decides which faces are read",
+    "tensorboard": "its files are opened at the start",
     "dfl_parity": "it decides how faces are read",
 }
 
@@ -44,6 +45,15 @@ def changed(options: TrainOptions, said: Mapping[str, Any]) -> dict[str, Any]:
     values = {_name(str(key)): value for key, value in wanted.items()}
     checked = parse(TrainOptions, options.model_dump() | values)
     return {name: getattr(checked, name) for name in values}
+
+
+def told_of(changes: Mapping[str, Any]) -> str:
+    """The changes as a sentence begins with them."""
+    return ", ".join(f"{name} is {_in_words(value)}" for name, value in changes.items())
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(value) or "nothing" if isinstance(value, tuple) else str(value)
 
 
 def _name(key: str) -> str:

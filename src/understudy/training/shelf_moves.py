@@ -162,13 +162,14 @@ def spare(path: Path, *, saves: int, backups: int, previews: int) -> list[Path]:
     if not holds or not (path / "saves" / holds).is_dir():
         holds = older[0].name if older else ""
     older = [folder for folder in older if folder.name != holds]
-    kept = sorted((path / "previews").glob("[0-9]*.jpg"), reverse=True)
+    shown = [path / "previews", *(p for p in (path / "previews").glob("*") if p.is_dir())]
+    pictures = [sorted(folder.glob("[0-9]*.jpg"), reverse=True)[previews:] for folder in shown]
     broken = [*path.glob("*.damaged.*"), *(path / "saves").glob("*.damaged.*")]
     left = [p for f in (path, path / "saves", path / "backups") for p in f.glob(_LEFTOVERS)]
     return [
         *older[max(0, saves - 1) :],
         *numbered(path / "backups")[backups:],
-        *kept[previews:],
+        *(picture for folder in pictures for picture in folder),
         *broken,
         *left,
     ]

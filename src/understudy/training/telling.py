@@ -4,19 +4,30 @@ A state, options and pictures in; events of a job and files in the previews fold
 loop and no network.
 """
 
+import math
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import torch
 
 from understudy.errors import StorageError
 from understudy.job import Job
+from understudy.training.health import is_likeness
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
 from understudy.training.pace import seconds_left
-from understudy.training.preview import Picture, write_loss_graph, write_preview
+from understudy.training.preview import preview_picture, write_loss_graph, write_preview
+from understudy.training.sheets import Sheet
 from understudy.training.train_state import TrainState
 
+R = TypeVar("R")
+
 _TELL_SECONDS = 0.2
+_SPLIT_SECONDS = 10.0
+_MEASURE_EVERY = 50  # iterations, on an accelerator
 _PACE_SECONDS = 300.0  # a pace is of the last minutes: phases and changed options change it
 _KEEP_EVERY = 1.02  # numbered previews: growth of training time from one to the next
 
@@ -44,11 +55,49 @@ class Pace:
         return (last - first) / (ended - began) if ended > began else 0.0
 
 
+class Split:
+    """What the seconds of an iteration go into, on average since they were last asked for.
+
+    An accelerator has to be waited for to know, so that only some iterations are measured there.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._waits = device.type != "cpu"
+        self._measured = True
+        self._seconds: dict[str, list[float]] = {}
+
+    def begin(self, iteration: int) -> None:
+        """The iteration begins."""
+        self._measured = not self._waits or iteration % _MEASURE_EVERY == 0
+
+    def timed(self, name: str, work: Callable[[], R]) -> R:
+        """What `work` gives; its time is that of the part `name`."""
+        if not self._measured:
+            return work()
+        self._wait()
+        start = time.perf_counter()
+        made = work()
+        self._wait()
+        self._seconds.setdefault(name, []).append(time.perf_counter() - start)
+        return made
+
+    def take(self) -> dict[str, float]:
+        """Mean seconds of each part."""
+        means = {name: sum(times) / len(times) for name, times in self._seconds.items()}
+        self._seconds.clear()
+        return means
+
+    def _wait(self) -> None:
+        if self._waits:
+            torch.accelerator.synchronize()
+
+
 class Teller:
     """Tells a job how training goes, a few times a second."""
 
-    def __init__(self, job: Job, state: TrainState) -> None:
-        self._job = job
+    def __init__(self, job: Job, state: TrainState, device: torch.device) -> None:
+        self._job, self.split = job, Split(device)
+        self._split_told = -math.inf
         self._told, self._told_iteration = time.monotonic(), state.iteration
         self._pace = Pace()
 
@@ -57,7 +106,7 @@ class Teller:
         """Whether it is time to tell again."""
         return time.monotonic() - self._told >= _TELL_SECONDS
 
-    def tell(self, state: TrainState, options: TrainOptions) -> None:
+    def tell(self, state: TrainState, options: TrainOptions, *, learning_rate: float) -> None:
         """The last losses and how far the run is, if it is time to or at an end."""
         now = time.monotonic()
         edge = state.iteration in (1, options.target_iter)
@@ -70,6 +119,11 @@ class Teller:
         losses = {name: curve[-1] for name, curve in state.history.curves.items()}
         for name, loss in losses.items():
             self._job.metric(f"{name} loss", loss, step=state.iteration)
+        if now - self._split_told >= _SPLIT_SECONDS:
+            self._split_told = now
+            self._job.metric("lr", learning_rate, step=state.iteration)
+            for name, seconds in self.split.take().items():
+                self._job.metric(f"{name} seconds", seconds, step=state.iteration)
         shown = " ".join(f"{loss:.3f}" for loss in losses.values())
         text = f"iteration {state.iteration}, {rate:.1f} a second, loss {shown}"
         left = seconds_left(state, options, rate=self._pace.rate)
@@ -80,23 +134,45 @@ class Teller:
 
 
 class Previews:
-    """The pictures of a model; one that finds no room is told and no error."""
+    """The pictures of a model; one that finds no room is told and no error.
+
+    Each sheet has a folder of its own with its history; the newest of the main one also lies where
+    it is found first.
+    """
 
     def __init__(self, folder: Path, job: Job) -> None:
         self._folder, self._job = folder, job
         self._kept_at = 0.0
 
     def write(
-        self, picture: Picture, history: History, *, title: str, iteration: int, seconds: float
+        self,
+        sheets: Sequence[Sheet],
+        history: History,
+        *,
+        title: str,
+        iteration: int,
+        seconds: float,
     ) -> None:
-        """The newest preview and the loss graph; the preview under its number too, at times."""
+        """The newest previews and the loss graph; the previews under their number too, at times."""
         # Kept ever more rarely, so that a week of training leaves hundreds and not thousands.
         keep = seconds >= _KEEP_EVERY * self._kept_at
+        number = iteration if keep else None
+        heading = f"iteration {iteration}"
+        last = {name: value for _, name, value in history.measures if is_likeness(name)}
+        heading += "".join(f"   {name} {value:.3f}" for name, value in last.items())
+        written: list[tuple[str, Path]] = []
         try:
-            path = write_preview(self._folder, picture, number=iteration if keep else None)
-            write_loss_graph(self._folder, history, title=title)
+            for sheet in sheets:
+                told = f"{title}   {sheet.name}   {heading}"
+                picture = preview_picture(sheet, history, title=told)
+                path = write_preview(self._folder / sheet.name, picture, number=number)
+                if not written:
+                    write_preview(self._folder, picture, number=None)
+                written.append((sheet.name, path))
+            write_loss_graph(self._folder, history, title=f"{title}   {heading}")
         except StorageError as error:  # a save may still find room, and matters more
             self._job.message(f"no preview: {error}")
             return
         self._kept_at = seconds if keep else self._kept_at
-        self._job.preview("training", path)
+        for name, path in written:
+            self._job.preview(name, path, step=iteration)

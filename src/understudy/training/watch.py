@@ -1,31 +1,67 @@
-"""Looks at a model in training: measures faces kept aside, paints the preview picture.
+"""Looks at a model in training: measures faces kept aside, paints what previews show.
 
-A model and its batches in, numbers and a picture out. Knows no files and no loop.
+A model and its batches in, numbers and sheets of faces out. Knows no files and no loop.
 """
 
+import copy
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float
 from torch import Tensor
 
-from understudy.models.face_model import FaceModel
+from understudy.models.face_model import FaceModel, View
 from understudy.training.batches import BatchSource, Side
-from understudy.training.health import is_likeness, likeness
-from understudy.training.history import History
-from understudy.training.preview import ROWS_MAX, Picture, Viewer, preview_picture
+from understudy.training.health import likeness
+from understudy.training.sheets import Sheet, as_shown, sheets
+from understudy.training.step import SideBatch
 
 _MEASURED_MAX = 16  # faces of each side painted for a measure
 
 
-class Watch:
-    """Shows the same faces every time, as the averaged weights paint them."""
+class Viewer:
+    """Shows faces as the averaged weights paint them (the present ones where none are kept)."""
 
-    def __init__(self, model: FaceModel, src: Side, dst: Side, *, dtype: torch.dtype) -> None:
+    def __init__(self, model: FaceModel, *, dtype: torch.dtype) -> None:
+        self._model = model
+        self._shown = copy.deepcopy(model).requires_grad_(False)
+        self._dtype = dtype
+
+    @torch.no_grad()
+    def shown(self, averaged: Mapping[str, Tensor]) -> FaceModel:
+        """The model with those weights."""
+        shown = self._shown.to(self._dtype)
+        weights = averaged or dict(self._model.named_parameters())
+        for name, parameter in shown.named_parameters():
+            parameter.copy_(weights[name])
+        return shown
+
+    @torch.no_grad()
+    def view(
+        self,
+        src: Float[Tensor, "b 3 r r"],
+        dst: Float[Tensor, "b 3 r r"],
+        *,
+        averaged: Mapping[str, Tensor],
+    ) -> View:
+        """What the networks make of both sides, in float32."""
+        return as_shown(self.shown(averaged), src, dst)
+
+
+class Watch:
+    """Shows and measures the same faces every time, as the averaged weights paint them."""
+
+    def __init__(
+        self,
+        model: FaceModel,
+        src: Side,
+        dst: Side,
+        *,
+        shown: tuple[SideBatch, SideBatch],
+        dtype: torch.dtype,
+    ) -> None:
         self._viewer = Viewer(model, dtype=dtype)
-        sides = (src, dst)
-        self._shown = tuple(_places(side.held_out, side.trained) for side in sides)
+        self._shown, sides = shown, (src, dst)
         count = min(len(src.held_out), len(dst.held_out), _MEASURED_MAX)
         self._measured = tuple(side.held_out[:count] for side in sides)
 
@@ -50,30 +86,6 @@ class Watch:
             found |= {f"{name} SSIM": ssim, f"{name} PSNR": psnr}
         return found
 
-    def picture(
-        self,
-        source: BatchSource,
-        averaged: Mapping[str, Tensor],
-        history: History,
-        *,
-        title: str,
-    ) -> Picture:
-        """The preview, headed by the title, the iteration and the last measures."""
-        batch = source.unwarped(*self._shown)
-        view = self._viewer.view(batch.src.target, batch.dst.target, averaged=averaged)
-        heading = f"{title}   iteration {history.start + len(history)}"
-        last = {name: value for _, name, value in history.measures if is_likeness(name)}
-        heading += "".join(f"   {name} {value:.3f}" for name, value in last.items())
-        return preview_picture(
-            batch.src.target, batch.dst.target, view, history=history, title=heading
-        )
-
-
-def _places(
-    held_out: Int64[np.ndarray, " h"], trained: Int64[np.ndarray, " t"]
-) -> Int64[np.ndarray, " r"]:
-    """Places to show: half of faces kept aside, half of faces trained on, each spread in time."""
-    aside = held_out[[0, -1][: len(held_out)]] if len(held_out) else held_out
-    rest = ROWS_MAX - len(aside)
-    inner = (np.arange(rest) + 0.5) / rest * len(trained)
-    return np.concatenate([aside, trained[inner.astype(int)]])
+    def sheets(self, _: BatchSource, averaged: Mapping[str, Tensor]) -> list[Sheet]:
+        """The previews, the main one first."""
+        return sheets(self._viewer.shown(averaged), *self._shown)
