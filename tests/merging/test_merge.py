@@ -217,6 +217,26 @@ def test_what_lies_outside_the_frame_darkens_nothing():
     assert np.abs(result.astype(int) - 180).max() <= 1
 
 
+def test_a_face_is_moved_with_its_mask():
+    plate = np.full((160, 200, 3), 128, np.uint8)
+    landmarks = landmarks_at(100, 70, 50)
+    model = Model(lambda face: disc(len(face))[..., None] * np.float32([1, 1, 1]), disc)
+    centres = []
+    for values in ({}, {"face_right": 5.0, "face_down": -4.0}):
+        options = MergeSettings(color_transfer="none", mask_mode="learned-prd", **values)
+        result, mask = merge_into(plate, [landmarks], model, options)
+        changed = np.abs(result[..., 0].astype(np.float32) - 128)
+        weights = [changed, mask]
+        rows, columns = np.mgrid[0:160, 0:200]
+        centres.append(
+            [((columns * w).sum() / w.sum(), (rows * w).sum() / w.sum()) for w in weights]
+        )
+    side = 50 * (1 + 2 * np.sqrt(2) * 0.2109375)
+    moved = np.subtract(centres[1], centres[0])
+    assert moved[:, 0] == pytest.approx(0.05 * side, abs=0.15)
+    assert moved[:, 1] == pytest.approx(-0.04 * side, abs=0.15)
+
+
 def test_scale_moves_the_border_not_the_centre():
     plate, landmarks = plate_of((300, 300)), landmarks_at(150, 150, 60)
     areas = []

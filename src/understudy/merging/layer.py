@@ -21,6 +21,7 @@ from understudy.merging.masking import (
     without_floor,
 )
 from understudy.merging.overlay import OVERLAYS, Levels
+from understudy.merging.placing import moved_mask, shift_matrix
 from understudy.merging.predict import AlignedFace
 from understudy.merging.settings import MergeSettings
 from understudy.types import Image, Mask, Matrix, Prediction
@@ -70,6 +71,8 @@ def layer_of(
     face = prediction.face
     if not square:
         face = colored_face(aligned, face, _to_size(mask, aligned.size), settings)
+        shift = shift_matrix(aligned.size, right=settings.face_right, down=settings.face_down)
+        to_frame = compose(shift, to_frame)
     pixels = place_part(face * np.float32(peak), to_frame, box, rim="continue")
     return Layer(box, np.clip(pixels, 0, np.float32(peak)), alpha, matte)
 
@@ -78,9 +81,14 @@ def chosen_mask(
     aligned: AlignedFace, prediction: Prediction, settings: MergeSettings
 ) -> SquareMask:
     """The mask the settings ask for, in the face square; shaped unless the mode is a raw one."""
+    square = OVERLAYS[settings.mode].square
+    if not square:
+        right, down = settings.face_right, settings.face_down
+        moved = moved_mask(prediction.mask, right=right, down=down)
+        prediction = prediction._replace(mask=moved)
     mask = MASK_MODES[settings.mask_mode](MaskSources(prediction, aligned.hull))
     mask = without_floor(mask)
-    if OVERLAYS[settings.mode].square:
+    if square:
         return mask
     return shape_mask(mask, erode=settings.erode_mask, blur=settings.blur_mask)
 

@@ -63,6 +63,20 @@ class MergeSettings(Options):
         ge=-50,
         le=100,
     )
+    face_right: float = option(
+        0.0,
+        "Moves the face to the right, in percent of its square; below zero to the left.",
+        group="Face",
+        ge=-20,
+        le=20,
+    )
+    face_down: float = option(
+        0.0,
+        "Moves the face down, in percent of its square; below zero up.",
+        group="Face",
+        ge=-20,
+        le=20,
+    )
     color_transfer: ColorTransferName = option(
         "rct", "How the face takes on the plate's colours.", group="Color"
     )

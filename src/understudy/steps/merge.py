@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,10 +20,15 @@ from understudy.types import Landmarks, Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from understudy.merging.predict import Predictor
     from understudy.models.predictor import FacePredictor
 
 SESSION = "merge.json"
 SESSION_VERSION = 1
+PLACING_FACES = 24
+"""Faces, spread over the clip, that are looked at to place all of them."""
+
+Place = Literal["features", "hair-line"]
 
 
 class MergeOptions(StepOptions, MergeSettings):
@@ -37,6 +42,12 @@ class MergeOptions(StepOptions, MergeSettings):
         group="Model",
         ge=0,
         le=1,
+    )
+    place: Place = option(
+        "features",
+        "Where faces go: features on features, or moved up or down so that the swap meets the "
+        "plate's hair line, for models trained with painted masks.",
+        group="Face",
     )
     averaged: bool = option(True, "Use the averaged weights where there are any.", group="Model")
 
@@ -104,6 +115,8 @@ def merge(options: MergeOptions, job: Job) -> Report:
     faces = faces_by_frame(workspace, frames, job)
     settings = MergeSettings(**{n: getattr(options, n) for n in MergeSettings.model_fields})
     predictor, model_facts = load_predictor(workspace, options, job)
+    if options.place == "hair-line":
+        settings = at_hair_line(settings, predictor, frames=frames, faces=faces, job=job)
     merger = Merger(workspace, predictor, settings, faces)
     made_by = _hash({"settings": settings.model_dump(mode="json"), "model": model_facts})
     for folder in (workspace.merged_dir, workspace.merged_mask_dir):
@@ -139,6 +152,41 @@ def merge(options: MergeOptions, job: Job) -> Report:
         "model": model_facts,
     }
     return report
+
+
+def at_hair_line(
+    settings: MergeSettings,
+    predictor: "Predictor",
+    *,
+    frames: Sequence[Path],
+    faces: dict[str, list[Landmarks]],
+    job: Job,
+) -> MergeSettings:
+    """`settings` with the shift that lets the swap meet the plate's hair line, beside their own."""
+    from understudy.media.images import read_pixels
+    from understudy.merging.placing import shift_to_hair_line
+    from understudy.merging.predict import predict_face
+
+    having = [frame for frame in frames if faces.get(frame.stem)]
+    chosen = [
+        having[i] for i in np.unique(np.linspace(0, len(having) - 1, PLACING_FACES, dtype=int))
+    ]
+    predictions = []
+    for frame in chosen:
+        job.check()
+        plate = read_pixels(frame)
+        predictions += [
+            predict_face(plate, landmarks, predictor, settings)[1]
+            for landmarks in faces[frame.stem]
+        ]
+    shift = shift_to_hair_line(predictions)
+    if shift is None:
+        job.message("the masks show no hair line to meet: faces are placed by their features")
+        return settings
+    job.message(
+        f"faces are moved {abs(shift):.1f} % {'down' if shift > 0 else 'up'}, to the hair line"
+    )
+    return settings.model_copy(update={"face_down": settings.face_down + shift})
 
 
 def _is_done(merger: Merger, journal: Journal, frame: Path, key: str) -> bool:
