@@ -77,8 +77,13 @@ def _chroma(thumbs: np.ndarray) -> Float64[np.ndarray, "n 2"]:
 
 def pose_grid(traits: Traits) -> Grid:
     """Faces in each direction: rows are pitch, columns yaw; what lies beyond counts at the rim."""
-    yaw = np.clip(traits.yaw_deg, YAW_EDGES_DEG[0], YAW_EDGES_DEG[-1] - 1e-9)
-    pitch = np.clip(traits.pitch_deg, PITCH_EDGES_DEG[0], PITCH_EDGES_DEG[-1] - 1e-9)
+    return direction_grid(traits.yaw_deg, traits.pitch_deg)
+
+
+def direction_grid(yaw_deg: Column, pitch_deg: Column) -> Grid:
+    """As `pose_grid`, of angles."""
+    yaw = np.clip(yaw_deg, YAW_EDGES_DEG[0], YAW_EDGES_DEG[-1] - 1e-9)
+    pitch = np.clip(pitch_deg, PITCH_EDGES_DEG[0], PITCH_EDGES_DEG[-1] - 1e-9)
     counts, _, _ = np.histogram2d(pitch, yaw, (PITCH_EDGES_DEG, YAW_EDGES_DEG))
     return np.asarray(counts, np.int64)
 

@@ -80,6 +80,8 @@ _ALL = (
     Step("faceset enhance", "Sharper faces for training."),
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),
     Step("faceset stats", "What a faceset holds against another, in numbers and one picture."),
+    Step("mask info", "How many faces have labels and masks, and where labels are missing."),
+    Step("mask suggest", "The faces to label next: those most unlike the labelled ones."),
     Step("mask fetch", "Copies of the labelled faces in a folder of their own."),
     Step("mask import", "Take over masks that were painted elsewhere."),
     Step("mask export", "Masks and labels as pictures, of faces or of whole frames."),
