@@ -12,6 +12,7 @@ Each names the thing, what was expected, what was found and what to do, in one l
     +-- WorkspaceError              a workspace is not one, or is of a newer version
     |   +-- WorkspaceBusyError      another process holds it
     +-- MaterialError               a step has nothing to work on: no frames, no faces
+    +-- MemoryShortError            there is less memory than what was asked for needs
     +-- WeightsError                a face model has to be fetched first
     +-- ProvenanceError             signing or consent is impossible as set up
     Cancelled                       exit 130; not an error: the user stopped the job
@@ -74,6 +75,10 @@ class WorkspaceBusyError(WorkspaceError):
 
 class MaterialError(UnderstudyError):
     """A step has nothing to work on."""
+
+
+class MemoryShortError(UnderstudyError):
+    """There is less memory, of the host or of a device, than what was asked for needs."""
 
 
 class WeightsError(UnderstudyError):

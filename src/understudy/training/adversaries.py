@@ -5,8 +5,10 @@ Both are off unless an option asks for them. Knows no files: their state is a di
 Source: reference "networks, losses, training", sections 10.1, 10.2 and 11.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,12 +23,14 @@ from understudy.models.losses import Target
 from understudy.models.style import looks_made, looks_real
 from understudy.training.optimizers import Optimizer, UpdateRule
 from understudy.training.options import TrainOptions
+from understudy.training.portions import GradientSum
 
 Say = Callable[[str], None]
 Reduce = Callable[[Sequence[Mapping[str, Tensor]]], list[dict[str, Tensor]]]
 """Gradients of a batch that is spread over several processes, of those of the parts here."""
 
-MakeOptimizer = Callable[[Mapping[str, Tensor], UpdateRule], Optimizer]
+Gradients = list[dict[str, Tensor]]
+MakeOptimizer = type[Optimizer]
 
 GAN, CODE = "GAN", "code_discriminator"
 """Names of the two, as the predecessor's files have them."""
@@ -52,31 +56,52 @@ def weighed(face: Tensor, target: Target) -> Tensor:
     return face if target.weight is None else face * target.weight
 
 
+@dataclass(frozen=True, slots=True)
+class Lodging:
+    """Where networks compute, in which arithmetic, and where their weights and optimizers are."""
+
+    device: torch.device
+    home: torch.device
+    dtype: torch.dtype
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether networks compute with a copy of their weights: narrower ones, or ones nearer."""
+        return self.dtype != torch.float32 or self.device != self.home
+
+
 class Adversary:
     """One discriminator and its optimizer."""
 
     def __init__(
-        self, network: nn.Module, make: MakeOptimizer, *, rule: UpdateRule, dtype: torch.dtype
+        self, network: nn.Module, make: MakeOptimizer, *, rule: UpdateRule, lodging: Lodging
     ) -> None:
-        self.network = network
-        self._dtype = dtype
+        self.network = network.to(lodging.home)
+        self._dtype = lodging.dtype
         self.reduce: Reduce | None = None
         self._parameters = dict(network.named_parameters())
-        self.optimizer = make(self._parameters, rule)
+        self._worker, shadows = self.network, None
+        if lodging.has_workers:
+            self._worker = copy.deepcopy(self.network).to(lodging.device, lodging.dtype)
+            shadows = dict(self._worker.named_parameters())
+        self.optimizer = make(self._parameters, rule, shadows=shadows)
 
     def judge(self, what: Tensor) -> tuple[Tensor, ...]:
         """Logits of a batch of faces or codes."""
-        with torch.autocast(
-            what.device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16
-        ):
-            logits: tuple[Tensor, ...] = self.network(what)
+        logits: tuple[Tensor, ...] = self._worker(what.to(self._dtype))
         return logits
 
-    def learn(self, loss: Tensor) -> None:
-        """One step down the sum of the losses of a batch."""
-        gradients = torch.autograd.grad(loss.sum(), list(self._parameters.values()))
-        parts = [dict(zip(self._parameters, gradients, strict=True))]
-        self.optimizer.step(*(parts if self.reduce is None else self.reduce(parts)))
+    def gradients(self, losses: Iterable[Callable[[], Tensor]], *, parts: int) -> Gradients:
+        """Gradients of the sum of the losses of a batch, which comes in so many parts."""
+        total = GradientSum(parts)
+        for loss in losses:
+            found = torch.autograd.grad(loss().sum(), list(self._worker.parameters()))
+            total.add([dict(zip(self._parameters, found, strict=True))])
+        return total.found
+
+    def update(self, gradients: Gradients) -> None:
+        """One step down these gradients."""
+        self.optimizer.step(*(gradients if self.reduce is None else self.reduce(gradients)))
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Weights, the optimizer's slots and its count of iterations."""
@@ -108,6 +133,7 @@ class Adversary:
         slots = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         self.optimizer.load_state_tensors(slots)
         self.optimizer.iteration = int(tensors["iteration"])
+        self.optimizer.refresh()
 
 
 class Adversaries:
@@ -120,8 +146,7 @@ class Adversaries:
         make: MakeOptimizer,
         *,
         rule: UpdateRule,
-        device: torch.device,
-        dtype: torch.dtype,
+        lodging: Lodging,
     ) -> None:
         self._options = options
         self._both_sides = config.kind == "AMP"
@@ -130,7 +155,7 @@ class Adversaries:
         def enter(name: str, network: nn.Module, place: int) -> None:
             initialise(network, seed=options.seed + place)
             own = replace(rule, average=0.0, seed=rule.seed + place)
-            self.members[name] = Adversary(network.to(device), make, rule=own, dtype=dtype)
+            self.members[name] = Adversary(network, make, rule=own, lodging=lodging)
 
         if options.true_face_power:
             side = config.resolution // (32 if "d" in config.letters else 16)
@@ -155,17 +180,31 @@ class Adversaries:
             terms.append(options.gan_power * looks_real(face))
         return torch.stack(terms).sum(dim=0) if terms else None
 
-    def learn(self, src: Seen, dst: Seen) -> None:
-        """One step of each, from the same faces."""
-        if CODE in self.members and not self._options.pretrain:
-            judge = self.members[CODE].judge
-            loss = (looks_real(judge(dst.code)) + looks_made(judge(src.code))) / 2
-            self.members[CODE].learn(loss)
-        if GAN in self.members:
-            judge = self.members[GAN].judge
-            sides = (src, dst) if self._both_sides else (src,)
-            apart = [looks_real(judge(s.wanted)) + looks_made(judge(s.painted)) for s in sides]
-            self.members[GAN].learn(torch.stack(apart).sum(0) / (8 if self._both_sides else 2))
+    def lessons(self, pairs: Sequence[tuple[Seen, Seen]]) -> dict[str, Gradients]:
+        """What each has to learn from the parts of a batch, src and dst; nothing changes yet."""
+        losses = {CODE: self._code_loss, GAN: self._face_loss}
+        return {
+            name: member.gradients(
+                (partial(losses[name], src, dst) for src, dst in pairs), parts=len(pairs)
+            )
+            for name, member in self.members.items()
+            if name != CODE or not self._options.pretrain
+        }
+
+    def learn(self, lessons: Mapping[str, Gradients]) -> None:
+        """One step of each."""
+        for name, gradients in lessons.items():
+            self.members[name].update(gradients)
+
+    def _code_loss(self, src: Seen, dst: Seen) -> Tensor:
+        judge = self.members[CODE].judge
+        return (looks_real(judge(dst.code)) + looks_made(judge(src.code))) / 2
+
+    def _face_loss(self, src: Seen, dst: Seen) -> Tensor:
+        judge = self.members[GAN].judge
+        sides = (src, dst) if self._both_sides else (src,)
+        apart = [looks_real(judge(s.wanted)) + looks_made(judge(s.painted)) for s in sides]
+        return torch.stack(apart).sum(0) / (8 if self._both_sides else 2)
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of every optimizer from now on."""

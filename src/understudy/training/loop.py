@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, StateError
+from understudy.errors import Cancelled, MemoryShortError, StateError
 from understudy.job import Job, Values
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
@@ -63,6 +63,7 @@ def train(
         MaterialError: a faceset is empty or too tight for the model.
         StateError: no save can be read, or training fails again and again.
         StorageError: the disk is full; the last save holds.
+        MemoryShortError: there is no memory for one face of each side; the state was saved first.
         Cancelled: the user stopped the job; the state was saved first.
     """
     return Trainer(folder, src, dst=dst, options=options, job=job, plan=plan).run()
@@ -118,9 +119,9 @@ class Trainer:
                     reason = self._turn()
                 except Unhealthy as illness:
                     self._roll_back(str(illness))
-        except Cancelled:
+        except (Cancelled, MemoryShortError) as end:
             try:
-                self._finish()
+                self._finish(looks=isinstance(end, Cancelled))  # which takes memory
             except Unhealthy as illness:
                 self._job.message(f"{illness}: the last good save is kept")
             raise
@@ -267,12 +268,12 @@ class Trainer:
         self._health.check_likeness(structure, iteration=state.iteration)
         return measures
 
-    def _save(self) -> None:
+    def _save(self, *, looks: bool = True) -> None:
         self._tell()
         self._health.check_weights(self.state.model.parameters())
-        if self._measured_at != self.state.iteration:
+        if looks and self._measured_at != self.state.iteration:
             self._measure()
-        if self._health.is_doubtful:
+        if looks and self._health.is_doubtful:
             self._measure()  # a second bad look raises: what is bad is never saved
         self._folder.save(self._current())
         self._count_time()
@@ -284,11 +285,12 @@ class Trainer:
         self._backed_up_at = self.state.seconds
         return self._folder.backup()
 
-    def _finish(self) -> None:
-        """Last preview and save, so that no iteration is lost."""
+    def _finish(self, *, looks: bool = True) -> None:
+        """Last preview, unless it `looks` no more, and save, so that no iteration is lost."""
         if self.state.iteration > self._saved_iteration:
-            self._show()
-            self._save()
+            if looks:
+                self._show()
+            self._save(looks=looks)
 
     def _current(self) -> TrainState:
         self.state.optimizer = self._step.optimizer.state_tensors()
@@ -341,7 +343,8 @@ class Trainer:
         return Health.after(history.measures, guards=guards, names=history.curves)
 
     def _make_step(self) -> TrainStep:
-        return TrainStep(as_face_model(self.state.model), self._options, device=self._device)
+        model = as_face_model(self.state.model)
+        return TrainStep(model, self._options, device=self._device, say=self._job.message)
 
     def _check_measurable(self) -> None:
         check_measurable(self.state, can_measure=self._watch.can_measure)

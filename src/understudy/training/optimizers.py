@@ -2,16 +2,16 @@
 
 Parameters and gradients in, parameters changed in place; knows nothing of networks or losses.
 No bias correction, no weight decay, epsilon outside the root. On a processor the update runs in
-pieces that fit the cache, so that each number crosses the memory bus once; on an accelerator it is
-one launch per operation. Masters are float32; a shadow of each (bfloat16, what the networks compute
-with) is written in the same pass.
+pieces that fit the cache, so that each number crosses the memory bus once; on an accelerator in
+pieces that are large enough to keep it busy. Masters are float32; a shadow of each (what the
+networks compute with: bfloat16, or on another device) is written in the same pass.
 Source: reference "networks, losses, training", section 11; Zhuang et al., "AdaBelief optimizer:
 adapting stepsizes by the belief in observed gradients", 2020.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -27,8 +27,11 @@ EPSILON = 1e-6
 PIECE = 262_144
 """Numbers per piece on a processor: five streams of it fit the last-level cache; measured."""
 
+DEVICE_PIECE = 1 << 25
+"""Numbers per piece on an accelerator: each stream of it takes longer than a launch."""
+
 LANES = 2
-"""Pieces are shared out among this many threads, at most."""
+"""Pieces on a processor are shared out among this many threads."""
 
 AVERAGE_EVERY = 8
 """Iterations between two updates of the averaged weights: it costs an eighth, and shows nowhere."""
@@ -69,6 +72,8 @@ class Optimizer(ABC):
     """Holds the state of an update rule; `step` applies it."""
 
     SLOTS: ClassVar[tuple[str, ...]]
+    ROOMS: ClassVar[int]
+    """Pieces of memory an update works in, for each lane."""
 
     def __init__(
         self,
@@ -88,6 +93,8 @@ class Optimizer(ABC):
         self.averaged: dict[str, Tensor] = (
             {name: p.clone() for name, p in self.parameters.items()} if rule.average else {}
         )
+        self._on_host = next(iter(self.parameters.values())).device.type == "cpu"
+        self._lanes = LANES if self._on_host else 1
         self._pieces: list[_Piece] = []
         self._moving: frozenset[str] = frozenset()
 
@@ -114,19 +121,24 @@ class Optimizer(ABC):
                 row = _flat(_like(gradient, self.parameters[name]))
                 flat.setdefault(name, []).append(row)
         scale = self._clip_scale(flat)
-        if self._moving != flat.keys():
-            self._moving, self._pieces = frozenset(flat), self._cut(flat)
+        self.make_room(flat)
 
         @torch.no_grad()  # each thread has its own switch
         def advance(lane: int) -> None:
-            for piece in self._pieces[lane::LANES]:
+            for piece in self._pieces[lane :: self._lanes]:
                 self._update(piece, flat, rate=rate, scale=scale, decay=decay)
 
         if crew is None:
-            for lane in range(LANES):
+            for lane in range(self._lanes):
                 advance(lane)
         else:
-            crew.run([partial(advance, lane) for lane in range(LANES)])
+            crew.run([partial(advance, lane) for lane in range(self._lanes)])
+
+    def make_room(self, names: Iterable[str]) -> None:
+        """Take the memory that an update of these parameters works in; it is kept for the next."""
+        moving = frozenset(names)
+        if self._moving != moving:
+            self._moving, self._pieces = moving, self._cut(moving)
 
     def learning_rate(self) -> float:
         """Rate of the present iteration."""
@@ -216,14 +228,15 @@ class Optimizer(ABC):
                 scratch.add_(other[start:end])
         if scale != 1:
             torch._foreach_mul_(piece.scratch, scale)
-        numerators = self._direction(piece, piece.slots)
+        resting: list[Tensor] = []
         if self.rule.keep < 1:
             # a draw that depends on seed, iteration and place alone survives any resume
             place = [self.rule.seed, self.iteration, piece.number]
             draws = np.random.Generator(np.random.SFC64(place))
-            for divisor in piece.scratch:
-                # dividing by infinity moves nothing
-                divisor.masked_fill_(self._dropped(divisor, draws), math.inf)
+            resting = [self._dropped(row, draws) for row in piece.scratch]
+        numerators = self._direction(piece, piece.slots)
+        for divisor, rests in zip(piece.scratch, resting, strict=False):
+            divisor.masked_fill_(rests, math.inf)  # dividing by infinity moves nothing
         torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
         if piece.shadows:
             _copy(piece.shadows, piece.weights)
@@ -233,32 +246,29 @@ class Optimizer(ABC):
     def _cut(self, names: Collection[str]) -> list[_Piece]:
         """Pieces that cover the named parameters: long ones cut up, short ones together."""
         first = next(iter(self.parameters.values()))
-        size = PIECE if first.device.type == "cpu" else None
+        size = PIECE if self._on_host else DEVICE_PIECE
         stretches: list[list[tuple[str, int, int]]] = []
         room = 0
         # in the parameters' own order: the draws of dropout belong to the place
         for name in [name for name in self.parameters if name in names]:
             count = self.parameters[name].numel()
-            step = size or count
-            for start in range(0, count, step):
-                end = min(start + step, count)
-                if size is None or end - start > room or start:
+            for start in range(0, count, size):
+                end = min(start + size, count)
+                if end - start > room or start:
                     stretches.append([])
-                    room = size or 0
+                    room = size
                 stretches[-1].append((name, start, end))
                 room -= end - start
-        if size is None:
-            stretches = [[one for some in stretches for one in some]]
-        # every piece of a lane works in the same two rooms: they stay in the cache
+        # every piece of a lane works in the same rooms: they stay in the cache
         room = max(sum(end - start for _, start, end in sources) for sources in stretches)
-        rooms = [(first.new_empty(room), first.new_empty(room)) for _ in range(LANES)]
+        rooms = [[first.new_empty(room) for _ in range(self.ROOMS)] for _ in range(self._lanes)]
         return [
-            self._piece(number, sources, rooms[number % LANES])
+            self._piece(number, sources, rooms[number % self._lanes])
             for number, sources in enumerate(stretches)
         ]
 
     def _piece(
-        self, number: int, sources: Sequence[tuple[str, int, int]], rooms: tuple[Tensor, Tensor]
+        self, number: int, sources: Sequence[tuple[str, int, int]], rooms: Sequence[Tensor]
     ) -> _Piece:
         def cut(tensors: Mapping[str, Tensor]) -> list[Tensor]:
             return [_flat(tensors[name])[start:end] for name, start, end in sources]
@@ -272,7 +282,7 @@ class Optimizer(ABC):
             averages=cut(self.averaged) if self.averaged else [],
             slots=[cut(self.slots[slot]) for slot in self.SLOTS],
             scratch=_furnish(rooms[0], weights),
-            numerators=_furnish(rooms[1], weights),
+            numerators=_furnish(rooms[1], weights) if len(rooms) > 1 else [],
         )
 
 
@@ -280,6 +290,7 @@ class AdaBelief(Optimizer):
     """Steps by the mean of the gradient over its deviation from that mean."""
 
     SLOTS = ("m", "v")
+    ROOMS = 1
 
     def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
         means, variances = slots
@@ -296,6 +307,7 @@ class RmsProp(Optimizer):
     """Steps by the gradient over its recent size."""
 
     SLOTS = ("acc",)
+    ROOMS = 2
 
     def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
         (powers,) = slots
@@ -315,7 +327,7 @@ def _furnish(room: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
-    if targets[0].device.type != "cpu":
+    if targets[0].device == sources[0].device and targets[0].device.type != "cpu":
         torch._foreach_copy_(targets, sources)
         return
     for target, source in zip(targets, sources, strict=True):
@@ -332,9 +344,9 @@ def _root(sources: list[Tensor], *, out: list[Tensor]) -> None:
 
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """`gradient` in the memory order of `parameter`."""
+    """`gradient` in the memory order of `parameter`, where that is."""
     if gradient.stride() == parameter.stride():
-        return gradient
+        return gradient.to(parameter.device)
     return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)
 
 

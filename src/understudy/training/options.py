@@ -117,6 +117,19 @@ class TrainOptions(Options):
     device: str = option(
         "auto", 'Where to train: "auto", "cpu", "cuda", "cuda:1".', group="Machine"
     )
+    models_opt_on_gpu: bool = option(
+        True,
+        "Keep weights, optimizer and averages on the accelerator; off: with the host, which leaves "
+        "it more memory and is slower.",
+        group="Machine",
+    )
+    accumulate: int = option(
+        1,
+        "Compute each batch in this many parts, one after the other: less memory, the same result.",
+        group="Machine",
+        ge=1,
+        le=512,
+    )
     threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
     seed: int = option(0, "Fixes every random draw.", group="Machine", ge=0)
     guard: bool = option(

@@ -3,6 +3,9 @@
 A batch in, the losses before the update out; the model changes in place. Knows nothing of where
 batches come from, of files, or of when to stop.
 
+A batch may be computed in parts, one after the other, whose gradients are added up: less memory,
+the same update. When memory runs out the parts become smaller and the batch is taken again.
+
 On several processor threads each side has its own; they meet in the shared networks' gradients.
 Where the device computes faster in bfloat16, the networks run in a bfloat16 copy of the weights
 that the optimizer rewrites as it updates the float32 masters: autocast would cast every weight in
@@ -10,9 +13,9 @@ every iteration. Losses, sigmoids and norms are float32 either way.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,12 +31,22 @@ from understudy.models.losses import (
     soft_mask,
 )
 from understudy.models.model import Model
-from understudy.training.adversaries import Adversaries, Reduce, Seen, seen
+from understudy.training.adversaries import (
+    Adversaries,
+    Gradients,
+    Lodging,
+    Reduce,
+    Seen,
+    seen,
+)
 from understudy.training.allocator import keep_freed_memory
 from understudy.training.crew import Crew
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
 from understudy.training.options import TrainOptions, in_force
+from understudy.training.portions import GradientSum, Portions, Say
 from understudy.training.terms import Terms
+
+T = TypeVar("T")
 
 
 class SideBatch(NamedTuple):
@@ -44,6 +57,11 @@ class SideBatch(NamedTuple):
     mask: Float[Tensor, "b 1 r r"]
     eyes_mouth: Float[Tensor, "b 1 r r"] | None = None
 
+    def part(self, rows: slice) -> "SideBatch":
+        """Some of the faces."""
+        eyes_mouth = None if self.eyes_mouth is None else self.eyes_mouth[rows]
+        return SideBatch(self.warped[rows], self.target[rows], self.mask[rows], eyes_mouth)
+
 
 class Batch(NamedTuple):
     """Faces of both sides for one iteration."""
@@ -52,6 +70,11 @@ class Batch(NamedTuple):
     dst: SideBatch
     channels: Bool[Tensor, "b n"] | None = None
     """Which channels of each src face's code are its own; AMP only."""
+
+    def part(self, rows: slice) -> "Batch":
+        """Some of the faces of both sides."""
+        channels = None if self.channels is None else self.channels[rows]
+        return Batch(self.src.part(rows), self.dst.part(rows), channels)
 
 
 class StepLosses(NamedTuple):
@@ -74,24 +97,47 @@ class _Side(NamedTuple):
         return _Side(self.told.detach(), style, self.driving.detach(), self.seen)
 
 
+class _Found(NamedTuple):
+    """What a batch gives before anything changes: losses, gradients, what discriminators learn."""
+
+    losses: StepLosses
+    gradients: Gradients
+    lessons: dict[str, Gradients]
+
+
 class TrainStep:
-    """Trains `model`, whose float32 weights change in place with every call."""
+    """Trains `model`, whose float32 weights change in place with every call.
+
+    The networks compute on `device`. Weights, optimizer and averages lie there too, unless the
+    options keep them with the host. `say` hears when memory ran out.
+    """
 
     def __init__(
-        self, model: FaceModel, options: TrainOptions, *, device: torch.device | str = "cpu"
+        self,
+        model: FaceModel,
+        options: TrainOptions,
+        *,
+        device: torch.device | str = "cpu",
+        say: Say = lambda _text: None,
     ) -> None:
         self.options = options = in_force(options, model.config)
         self.device = torch.device(device)
-        if self.device.type == "cpu":
+        home = self.device if options.models_opt_on_gpu else torch.device("cpu")
+        if home.type == "cpu":
             keep_freed_memory()
         self.dtype = choose_dtype(options.precision, self.device)
-        self.model = model.to(self.device)
+        self.portions = Portions(
+            -(-options.batch_size // options.accumulate), device=self.device, say=say
+        )
+        self.model = model.to(home)
         if lays_channels_last(self.dtype, self.device):
             for parameter in self.model.parameters():
                 if parameter.dim() == 4:
                     parameter.data = parameter.contiguous(memory_format=torch.channels_last)
-        shadowed = self.dtype != torch.float32
-        self.worker = copy.deepcopy(self.model).to(self.dtype) if shadowed else self.model
+        lodging = Lodging(self.device, home, self.dtype)
+        self.worker = self.model
+        if lodging.has_workers:
+            self.worker = copy.deepcopy(self.model).to(self.device, self.dtype)
         frozen = model.frozen(random_warp=options.random_warp, parity=options.dfl_parity)
         for name, parameter in self.worker.named_parameters():
             parameter.requires_grad_(name.partition(".")[0] not in frozen)
@@ -100,32 +146,44 @@ class TrainStep:
             for name, parameter in self.worker.named_parameters()
             if parameter.requires_grad
         }
-        several = self.device.type == "cpu" and torch.get_num_threads() > 1
+        several = home.type == "cpu" and torch.get_num_threads() > 1
         self._crew = Crew(2) if several else None
         kind: type[Optimizer] = AdaBelief if options.adabelief else RmsProp
         rule = update_rule(model, options)
-        self.adversaries = Adversaries(
-            model.config, options, kind, rule=rule, device=self.device, dtype=self.dtype
-        )
+        self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=lodging)
         self._terms = Terms(self.worker, options, self.adversaries)
         self._reduce: Reduce | None = None
         self.optimizer: Optimizer = kind(
             dict(self.model.named_parameters()),
             rule,
-            shadows=dict(self.worker.named_parameters()) if shadowed else None,
+            shadows=dict(self.worker.named_parameters()) if lodging.has_workers else None,
         )
 
     def __call__(self, batch: Batch) -> StepLosses:
-        """One iteration."""
-        crew = self._crew
-        sides, gradients = self._together(batch) if crew is None else self._apart(batch, crew)
+        """One iteration.
+
+        Raises:
+            MemoryShortError: not even one face of each side fits; nothing has changed then.
+        """
+        losses, gradients, lessons = self._in_portions(batch, self._find)
         if self._reduce is not None:
             gradients = self._reduce(gradients)
-        self.optimizer.step(*gradients, crew=crew)
-        if self.adversaries:
-            self._teach_adversaries(batch, sides)
-        src, dst = sides
-        return StepLosses(src.told if dst.style is None else src.told + dst.style, dst.told)
+        self.optimizer.step(*gradients, crew=self._crew)
+        if self.adversaries and self.options.dfl_parity:
+            lessons = self._in_portions(batch, self._find_again)
+        self.adversaries.learn(lessons)
+        return losses
+
+    def rehearse(self, batch: Batch) -> None:
+        """Do all that an iteration does but change anything, to see whether memory allows it.
+
+        Raises:
+            MemoryShortError: not even one face of each side fits.
+        """
+        found = self._in_portions(batch, self._find)
+        self.optimizer.make_room(name for part in found.gradients for name in part)
+        if self.adversaries and self.options.dfl_parity:
+            self._in_portions(batch, self._find_again)
 
     def share_gradients(self, reduce: Reduce) -> None:
         """Update from now on by what `reduce` makes of the gradients of a batch."""
@@ -138,7 +196,40 @@ class TrainStep:
         self.optimizer.rule = replace(self.optimizer.rule, learning_rate=rate)
         self.adversaries.set_learning_rate(rate)
 
-    def _together(self, batch: Batch) -> tuple[list[_Side], list[dict[str, Tensor]]]:
+    def _in_portions(self, batch: Batch, work: Callable[[list[Batch]], T]) -> T:
+        """What `work` makes of the batch in as many parts as memory needs."""
+        return self.portions.run(
+            len(batch.src.warped), lambda rows: work([batch.part(some) for some in rows])
+        )
+
+    def _find(self, parts: list[Batch]) -> _Found:
+        sides: list[list[_Side]] = []
+        total = GradientSum(len(parts))
+        for part in parts:
+            total.add(self._of_part(part, sides))
+        src, dst = ([pair[place] for pair in sides] for place in (0, 1))
+        told = torch.cat([side.told for side in src])
+        styles = [side.style for side in dst if side.style is not None]
+        losses = StepLosses(
+            told + torch.cat(styles) if styles else told, torch.cat([side.told for side in dst])
+        )
+        # What was painted before the update does for the discriminators as well, at no cost.
+        lessons = {}
+        if self.adversaries and not self.options.dfl_parity:
+            pairs = zip((side.seen for side in src), (side.seen for side in dst), strict=True)
+            lessons = self.adversaries.lessons([(a, b) for a, b in pairs if a and b])
+        return _Found(losses, total.found, lessons)
+
+    def _of_part(self, part: Batch, sides: list[list[_Side]]) -> Gradients:
+        """Gradients of a part of a batch, whose two sides are added to `sides`."""
+        is_cpu = self.device.type == "cpu"
+        both, gradients = (
+            self._apart(part, self._crew) if self._crew and is_cpu else self._together(part)
+        )
+        sides.append(both)
+        return gradients
+
+    def _together(self, batch: Batch) -> tuple[list[_Side], Gradients]:
         """Losses and gradients with both sides as one batch where they share networks."""
         sides = self._sides(batch)
         # gradients are those of the sum over the batch: it fixes how clipping depends on its size
@@ -147,7 +238,7 @@ class TrainStep:
         detached = [side.detach() for side in sides]
         return detached, [dict(zip(self._trained, gradients, strict=True))]
 
-    def _apart(self, batch: Batch, crew: Crew) -> tuple[list[_Side], list[dict[str, Tensor]]]:
+    def _apart(self, batch: Batch, crew: Crew) -> tuple[list[_Side], Gradients]:
         """The same with each side on its own thread, and the gradients of each side apart."""
         src, dst = crew.run(
             [
@@ -209,22 +300,22 @@ class TrainStep:
         return _Side(losses, style, driving, judged)
 
     @torch.no_grad()
-    def _seen_again(self, batch: Batch) -> list[Seen]:
+    def _seen_again(self, batch: Batch) -> tuple[Seen, Seen]:
         """What the updated networks paint, as the predecessor shows its discriminators."""
         painted = self.worker.reconstruct(
             batch.src.warped.to(self.dtype),
             batch.dst.warped.to(self.dtype),
             channels=batch.channels,
         )
-        return [
+        src, dst = (
             seen(side, self._target_of(own))
             for side, own in zip(painted, (batch.src, batch.dst), strict=True)
-        ]
+        )
+        return src, dst
 
-    def _teach_adversaries(self, batch: Batch, sides: Sequence[_Side]) -> None:
-        judged = [side.seen for side in sides if side.seen is not None]
-        # What was painted before the update does as well, and costs nothing.
-        self.adversaries.learn(*(self._seen_again(batch) if self.options.dfl_parity else judged))
+    def _find_again(self, parts: list[Batch]) -> dict[str, Gradients]:
+        """What the discriminators learn from faces painted anew."""
+        return self.adversaries.lessons([self._seen_again(part) for part in parts])
 
     def _reconstruction(self, face: Tensor, mask: Tensor, target: Target) -> Tensor:
         windows = dssim_windows(face.shape[-1], both=self.model.config.kind == "AMP")
