@@ -90,6 +90,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     base = given or PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
     config = config_for(options, base, folder.config if folder is not None else None)
+    _check_swaps(options, config)
     if folder is not None and options.preset and config != config_for(options, base, None):
         job.message(f"model {options.model} stays as it was made; --preset is for a new one")
     begins = recipe is not None and (newest is None or not _follows(newest, options.recipe))
@@ -135,6 +136,16 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         "config": config.model_dump(mode="json"),
     }
     return report
+
+
+def _check_swaps(options: TrainStepOptions, config: ModelConfig) -> None:
+    if config.kind == "XSeg":
+        raise OptionError(
+            "--recipe" if options.recipe else "--model",
+            expected="a model that swaps faces",
+            found=f"{options.recipe or options.model}, which is of masks",
+            remedy="Train it with: understudy mask train",
+        )
 
 
 def _face_dirs(

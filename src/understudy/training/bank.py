@@ -96,8 +96,11 @@ def build_bank(
     workers: int = 2,
     cache_dir: Path | None = None,
     host_bytes: int | None = None,
+    planes_of: Callable[..., UInt8[np.ndarray, "c s s"]] | None = None,
 ) -> SampleBank:
     """Bank of all `faces`, brought to one face type and size.
+
+    `planes_of` makes four planes of a face in another way than `face_planes`.
 
     `parity` stores them at the network's resolution, reduced as the predecessor does it. For a face
     that can't be read another stands in, and the job is told. Faces that take more than
@@ -112,7 +115,8 @@ def build_bank(
     known = list(faces)
     size = resolution if parity else int(resolution * OVERSAMPLING) // 2 * 2
     channels = 5 if eyes_mouth else 4
-    plan = partial(face_planes, size=size, face_type=face_type, eyes_mouth=eyes_mouth)
+    plan = partial(planes_of or face_planes, size=size, face_type=face_type)
+    plan = plan if planes_of else partial(plan, eyes_mouth=eyes_mouth)
     names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(known))
     make = _Maker(faces, names, partial(plan, parity=parity), job=job, side=side)
 

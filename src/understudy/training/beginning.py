@@ -9,6 +9,7 @@ from understudy.errors import OptionError
 from understudy.models import build
 from understudy.training.health import cure
 from understudy.training.history import History
+from understudy.training.mask_step import MaskStep
 from understudy.training.options import TrainOptions
 from understudy.training.pace import share_done
 from understudy.training.phases import Plan
@@ -77,7 +78,7 @@ def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:
             say(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
 
 
-def take_over(step: TrainStep, state: TrainState, say: Say) -> None:
+def take_over(step: TrainStep | MaskStep, state: TrainState, say: Say) -> None:
     """Let the optimizer go on with what was saved; one of another kind begins anew."""
     saved, optimizer = state.optimizer, step.optimizer
     state.optimizer = optimizer.state_tensors()  # lets go of the file they came from

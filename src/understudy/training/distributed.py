@@ -27,6 +27,7 @@ from understudy.errors import Cancelled, OptionError, StateError
 from understudy.job import Command, Job
 from understudy.training.batches import BatchSource, Share
 from understudy.training.loop import Trainer
+from understudy.training.mask_step import MaskLosses
 from understudy.training.state import ModelFolder, TrainState
 from understudy.training.step import StepLosses, TrainStep
 from understudy.training.watch import Watch
@@ -207,7 +208,7 @@ class TeamTrainer(Trainer):
         step.share_gradients(self._team.sum_gradients)
         return step
 
-    def _means(self, losses: StepLosses) -> Tensor:
+    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
         return self._team.mean(super()._means(losses))
 
     def _is_due(self) -> bool:

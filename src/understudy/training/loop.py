@@ -27,6 +27,8 @@ from understudy.training.beginning import (
     take_up,
 )
 from understudy.training.health import Health, Unhealthy, is_likeness
+from understudy.training.mask_batches import MaskBatch
+from understudy.training.mask_step import MaskLosses
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
@@ -151,7 +153,8 @@ class Trainer:
         split = self._teller.split
         split.begin(state.iteration)
         batch = split.timed("batch", self._batch)
-        losses = split.timed("step", lambda: self._step(batch))
+        # each step takes what its own source gives
+        losses = split.timed("step", lambda: self._step(batch))  # type: ignore[arg-type]
         state.iteration += 1
         self._pending.append(self._means(losses))
         self._count_time()
@@ -172,14 +175,14 @@ class Trainer:
             self._save()
             self._job.message(f"backup in {self._backup()}")
 
-    def _means(self, losses: StepLosses) -> Tensor:
+    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
         return torch.stack([loss.mean() for loss in losses])
 
     def _is_due(self) -> bool:
         """Whether to bring the losses over, which waits for the device."""
         return self._device.type == "cpu" or self._teller.is_due
 
-    def _batch(self) -> Batch:
+    def _batch(self) -> Batch | MaskBatch:
         options = self._options
         share = share_done(self.state, options)
         if options.lr_fall or options.lr_warmup:

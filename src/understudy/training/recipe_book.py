@@ -148,6 +148,27 @@ RECIPES.register("dfl")(
     )
 )
 
+RECIPES.register("masks")(
+    Recipe(
+        summary="A mask net until faces kept aside are painted no better, then in small steps.",
+        config=PRESETS["xseg"].config,
+        options=PRESETS["xseg"].options.model_copy(
+            update={"target_iter": 0, "save_minutes": 25.0, "backup_minutes": 60.0}
+        ),
+        phases=(
+            Phase(name="learning", iterations=60_000, plateau=10_000, gain=0.001),
+            Phase(
+                name="fine",
+                options={"learning_rate": 2e-5, "random_warp": False},
+                iterations=15_000,
+                plateau=5_000,
+                gain=0.0005,
+            ),
+        ),
+        measure_every=500,
+    )
+)
+
 
 def find_recipe(name: str) -> Recipe:
     """The recipe called `name`, or the one in the JSON file of that path.

@@ -73,17 +73,19 @@ def _swaps(model: FaceModel, src: SideBatch, dst: SideBatch) -> list[Sheet]:
     made: list[Sheet] = []
     for name, columns in ((config.kind, plain), (f"{config.kind} masked", masked)):
         if config.resolution <= _SIDE_BY_SIDE_PX:
-            made.append(_columns(name, ("src", "src-src", "dst", "dst-dst", "src-dst"), columns))
+            made.append(
+                sheet_of_columns(name, ("src", "src-src", "dst", "dst-dst", "src-dst"), columns)
+            )
         else:
             src_face, src_src, dst_face, dst_dst, swap = columns
             made += [
-                _columns(f"{name} src-src", ("src", "src-src"), (src_face, src_src)),
-                _columns(f"{name} dst-dst", ("dst", "dst-dst"), (dst_face, dst_dst)),
-                _columns(f"{name} pred", ("dst", "src-dst"), (dst_face, swap)),
+                sheet_of_columns(f"{name} src-src", ("src", "src-src"), (src_face, src_src)),
+                sheet_of_columns(f"{name} dst-dst", ("dst", "dst-dst"), (dst_face, dst_dst)),
+                sheet_of_columns(f"{name} pred", ("dst", "src-dst"), (dst_face, swap)),
             ]
     placed = dst.target * (1 - placing) + view.src_dst * placing
     laid = (dst.target, view.src_dst, placed)
-    made.append(_columns(f"{config.kind} placed", ("dst", "src-dst", "placed"), laid))
+    made.append(sheet_of_columns(f"{config.kind} placed", ("dst", "src-dst", "placed"), laid))
     return made
 
 
@@ -128,7 +130,7 @@ def _whole(view: View) -> View:
     return View(*(part.float().clamp(0, 1) for part in view))
 
 
-def _columns(name: str, captions: Sequence[str], columns: Sequence[Tensor]) -> Sheet:
+def sheet_of_columns(name: str, captions: Sequence[str], columns: Sequence[Tensor]) -> Sheet:
     """A sheet with a row for every face."""
     rows = [[faces[row] for faces in columns] for row in range(len(columns[0]))]
     return Sheet(name, (captions,), rows)

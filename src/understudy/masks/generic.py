@@ -1,0 +1,101 @@
+"""The mask that ships: a net of this project's own that works on any face to begin with.
+
+The package's weight file in, a mask model out. What it was trained on, how well it paints and where
+it fails: docs/generic-mask.md. Weights are float16 on disk; the file says what it is in its header.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from understudy.errors import FormatError, WeightsError
+from understudy.models import build
+from understudy.models.config import ModelConfig
+from understudy.models.mask_net import MaskModel, as_mask_model
+
+WEIGHTS = Path(__file__).with_name("generic_mask.safetensors")
+BYTES_MAX = 12_000_000
+CONFIG, FACTS = "config", "facts"
+"""Keys of the header: what fixes the net, and how it was trained, both JSON."""
+
+
+def generic_config(path: Path = WEIGHTS) -> ModelConfig:
+    """Config of the mask that ships.
+
+    Raises:
+        WeightsError: its weights are not there.
+        FormatError: they are damaged.
+    """
+    return _config(_header(path), path)
+
+
+def generic_facts(path: Path = WEIGHTS) -> dict[str, object]:
+    """How the mask that ships was trained and how well it paints, as its makers measured it.
+
+    Raises:
+        WeightsError: its weights are not there.
+        FormatError: they are damaged.
+    """
+    facts: dict[str, object] = json.loads(_header(path).get(FACTS, "{}"))
+    return facts
+
+
+def load_generic(path: Path = WEIGHTS) -> MaskModel:
+    """The mask that ships, on the processor.
+
+    Raises:
+        WeightsError: its weights are not there.
+        FormatError: they are damaged or do not fit.
+    """
+    config = generic_config(path)
+    model = as_mask_model(build(config))
+    own = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if shapes != {name: tuple(tensor.shape) for name, tensor in own.items()}:
+        raise _damaged(path, "tensors of another net")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise _damaged(path, "numbers that are none")
+    model.load_state_dict(tensors)
+    return model
+
+
+@cache
+def _header(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise WeightsError(
+            path,
+            expected="the weights of the mask that ships with Understudy",
+            found="no file",
+            remedy="Install the package again, or train a mask of your own: understudy mask train",
+        )
+    if path.stat().st_size > BYTES_MAX:
+        raise _damaged(path, f"{path.stat().st_size} bytes")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _config(header: dict[str, str], path: Path) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate_json(header[CONFIG])
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, "no config of a mask net") from error
+
+
+def _damaged(path: Path, found: str) -> FormatError:
+    return FormatError(
+        path,
+        expected="whole weights of the mask that ships",
+        found=found[:120],
+        remedy="Install the package again.",
+    )
