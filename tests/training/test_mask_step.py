@@ -82,3 +82,12 @@ def test_half_precision_learns_too() -> None:
     losses = [float(step(batch).mask.mean()) for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
     assert all(p.dtype == torch.float32 for p in step.model.parameters())
+
+
+def test_a_batch_in_parts_learns_the_same() -> None:
+    torch.set_num_threads(1)
+    whole, parted = tiny(), tiny()
+    parted.portions.at_once = 1
+    for _ in range(3):
+        one, other = (step(squares()).mask for step in (whole, parted))
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

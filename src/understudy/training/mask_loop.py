@@ -100,7 +100,8 @@ class MaskTrainer(Trainer):
     # What follows is of masks where the trainer's is of two sides; the loop only hands it on.
 
     def _make_step(self) -> MaskStep:  # type: ignore[override]
-        return MaskStep(as_mask_model(self.state.model), self._options, device=self._device)
+        model = as_mask_model(self.state.model)
+        return MaskStep(model, self._options, device=self._device, say=self._job.message)
 
     def _make_watch(self) -> MaskWatch:  # type: ignore[override]
         pictures = {name: faces.to(self._device) for name, faces in self._pictures.items()}

@@ -6,6 +6,7 @@ Source: reference "networks, losses, training", sections 10.4 and 11.
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,11 +17,12 @@ from torch.nn import functional as F
 
 from understudy.models.losses import dssim, dssim_windows
 from understudy.models.mask_net import MaskModel, Painted
-from understudy.training.adversaries import Adversaries
+from understudy.training.adversaries import Adversaries, Lodging
 from understudy.training.allocator import keep_freed_memory
 from understudy.training.mask_batches import MaskBatch
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp
 from understudy.training.options import TrainOptions, in_force
+from understudy.training.portions import GradientSum, Portions, Say
 from understudy.training.step import choose_dtype, lays_channels_last, update_rule
 
 
@@ -31,16 +33,26 @@ class MaskLosses(NamedTuple):
 
 
 class MaskStep:
-    """Trains `model`, whose float32 weights change in place with every call."""
+    """Trains `model`, whose float32 weights change in place with every call.
+
+    `say` hears when memory ran out: batches are computed in parts then, with the same result.
+    """
 
     def __init__(
-        self, model: MaskModel, options: TrainOptions, *, device: torch.device | str = "cpu"
+        self,
+        model: MaskModel,
+        options: TrainOptions,
+        *,
+        device: torch.device | str = "cpu",
+        say: Say = lambda _text: None,
     ) -> None:
         self.options = options = in_force(options, model.config)
         self.device = torch.device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = choose_dtype(options.precision, self.device)
+        at_once = -(-options.batch_size // options.accumulate)
+        self.portions = Portions(at_once, device=self.device, say=say)
         self.model = model.to(self.device)
         self._last = lays_channels_last(self.dtype, self.device)
         if self._last:
@@ -58,17 +70,29 @@ class MaskStep:
             dict(self.model.named_parameters()), rule, shadows=self._trained if shadowed else None
         )
         # none: a mask net has no one to judge it
-        self.adversaries = Adversaries(
-            model.config, options, kind, rule=rule, device=self.device, dtype=self.dtype
-        )
+        lodging = Lodging(self.device, self.device, self.dtype)
+        self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=lodging)
 
     def __call__(self, batch: MaskBatch) -> MaskLosses:
         """One iteration."""
-        losses = self.losses(batch)
-        # of the sum over the batch: it fixes how clipping depends on its size
-        gradients = torch.autograd.grad(losses.mask.sum(), list(self._trained.values()))
-        self.optimizer.step(dict(zip(self._trained, gradients, strict=True)))
-        return MaskLosses(losses.mask.detach())
+        losses, gradients = self.portions.run(
+            len(batch.faces), lambda rows: self._computed(batch, rows)
+        )
+        self.optimizer.step(*gradients)
+        return MaskLosses(losses)
+
+    def _computed(
+        self, batch: MaskBatch, parts: Sequence[slice]
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Loss of every sample and the gradients of their sum, a part at a time."""
+        total, found = GradientSum(len(parts)), []
+        for rows in parts:
+            losses = self.losses(MaskBatch(batch.faces[rows], batch.target[rows])).mask
+            # of the sum over the batch: it fixes how clipping depends on its size
+            gradients = torch.autograd.grad(losses.sum(), list(self._trained.values()))
+            total.add([dict(zip(self._trained, gradients, strict=True))])
+            found.append(losses.detach())
+        return torch.cat(found), total.found
 
     def losses(self, batch: MaskBatch) -> MaskLosses:
         """Losses of `batch` as they are, without an update."""
