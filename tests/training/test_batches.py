@@ -22,7 +22,7 @@ from understudy.types import FaceType
 @pytest.fixture
 def source(make_faces, tiny_config):
     def make(*, attempt: int = 0, config: ModelConfig = tiny_config, **options) -> BatchSource:
-        values = TrainOptions(batch_size=3, **options)
+        values = TrainOptions(**{"batch_size": 3, **options})
         sides = []
         for first in (0, 50):
             bank = build_bank(
@@ -58,6 +58,7 @@ def test_an_iteration_fixes_its_batch(source) -> None:
     [
         {"uniform_yaw": True, "random_hsv_power": 0.2, "batch_size": 4},
         {"ct_mode": "sot", "repeat_unwarped": 2, "batch_size": 2},
+        {"cross_pairs": 0.5, "batch_size": 4},
     ],
 )
 def test_parts_made_apart_are_the_batch_made_at_once(make_faces, tiny_config, options) -> None:
@@ -245,3 +246,18 @@ def test_complete_samples_with_colours_changed_equal_those_of_dfl(shared: Path) 
             error = float(np.abs(ours[0].numpy() - wanted).mean())
             assert error < limit, (case["n"], name, error)
     assert any(not case["warp"] and case["hsv_draws"] for case in cases)
+
+
+def test_faces_of_the_other_side_go_in_for_a_share(source, tiny_config) -> None:
+    plain = source(random_warp=False, batch_size=4).batch(3)
+    crossed = source(random_warp=False, batch_size=4, cross_pairs=0.5).batch(3)
+    for side in (0, 1):
+        made, before = crossed[side], plain[side]
+        other = crossed[1 - side]
+        assert torch.equal(made.target[2:], before.target[2:])
+        assert torch.equal(made.warped[2:], made.target[2:])
+        # all painted faces share their landmarks, so what goes in is a face as it is
+        assert not torch.allclose(made.warped[:2], made.target[:2], atol=0.05)
+        assert made.warped.shape == other.warped.shape
+    one, two = (source(cross_pairs=0.5).batch(6) for _ in range(2))
+    assert _same(one.src, two.src)

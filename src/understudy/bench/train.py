@@ -16,6 +16,7 @@ from understudy.models.face_model import as_face_model
 from understudy.training.bank import SampleBank
 from understudy.training.batches import BatchSource, Side
 from understudy.training.options import TrainOptions
+from understudy.training.pairing import Shapes
 from understudy.training.step import TrainStep
 
 WARM_UP = 3
@@ -52,5 +53,7 @@ def _noise(config: ModelConfig, device: torch.device, seed: int) -> Side:
     shape = (32, 4, size, size)
     planes = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
     names = tuple(str(i) for i in range(len(planes)))
-    bank = SampleBank(planes, lambda: np.zeros(len(names)), names, device)
+    count = len(names)
+    shapes = Shapes(np.zeros((count, 68, 2), np.float32), np.zeros((count, 7)))
+    bank = SampleBank(planes, lambda: np.zeros(count), lambda: shapes, names, device)
     return Side(bank, np.arange(len(names)), np.arange(0))

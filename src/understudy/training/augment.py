@@ -127,6 +127,14 @@ def warped_grid(draws: Draws, resolution: int) -> Float[Tensor, "b r r 2"]:
     return _normalized(positions, size)
 
 
+def shifted_grid(
+    grid: Float[Tensor, "b r r 2"], shifts: Float[Tensor, "b 2 n n"]
+) -> Float[Tensor, "b r r 2"]:
+    """`grid` moved by a lattice of shifts over the whole square, all in -1..1."""
+    moved = F.grid_sample(shifts, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return grid + moved.permute(0, 2, 3, 1)
+
+
 def warp_positions(
     draws: Draws, positions: Float[Tensor, "b h w 2"], size: int
 ) -> Float[Tensor, "b h w 2"]:

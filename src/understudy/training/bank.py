@@ -30,6 +30,7 @@ from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
 from understudy.job import Job
 from understudy.models.devices import free_memory, host_memory
 from understudy.training.paging import PagedPlanes, nearest
+from understudy.training.pairing import Shapes, shapes_of
 from understudy.types import FaceSample, FaceType, Mask
 
 OVERSAMPLING = 1.5
@@ -43,12 +44,14 @@ class SampleBank:
     """Faces of one side as planes of 0..255, at a side of `size` pixels.
 
     `planes` holds red, green, blue, mask and, if asked for, eyes-and-mouth. `yaw` is in radians,
-    positive as `head_pose` says; it takes a millisecond a face and is found when first asked for.
+    positive as `head_pose` says; it and `shapes` take a millisecond a face and are found when first
+    asked for.
     `names` tell the faces apart in messages.
     """
 
     planes: UInt8[Tensor, "n c s s"] | PagedPlanes
     find_yaw: Callable[[], Float64[np.ndarray, " n"]]
+    find_shapes: Callable[[], Shapes]
     names: tuple[str, ...]
     device: torch.device
 
@@ -59,6 +62,11 @@ class SampleBank:
     def yaw(self) -> Float64[np.ndarray, " n"]:
         """How far each face is turned to the side."""
         return self.find_yaw()
+
+    @property
+    def shapes(self) -> Shapes:
+        """Landmarks of the faces, and what tells their poses."""
+        return self.find_shapes()
 
     @property
     def is_paged(self) -> bool:
@@ -124,6 +132,10 @@ def build_bank(
     def yaw() -> Float64[np.ndarray, " n"]:
         return np.array([head_pose(face.landmarks, _side_of(face))[1] for face in known])
 
+    @cache
+    def shapes() -> Shapes:
+        return shapes_of(known, [_side_of(face) for face in known], face_type)
+
     shape = (len(known), channels, size, size)
     place = _place(shape, device, host_bytes)
     told = f"{side}: {len(known)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
@@ -133,13 +145,13 @@ def build_bank(
         )
         how = "kept in a file" if paged.keeps else "not kept, as the disk has no room"
         job.message(f"{told}, too much for memory: read when needed, {how}")
-        return SampleBank(paged, yaw, names, device)
+        return SampleBank(paged, yaw, shapes, names, device)
     planes = torch.empty(*shape, dtype=torch.uint8, device=place)
     _fill(planes, make, job=job, side=side, workers=workers)
     job.message(
         f"{told} in the memory of {'the ' if place == device else 'the host, not '}{device}"
     )
-    return SampleBank(planes, yaw, names, device)
+    return SampleBank(planes, yaw, shapes, names, device)
 
 
 class _Maker:

@@ -6,10 +6,11 @@ Knows no network and no files.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from understudy.models.amp import draw_channels
@@ -19,9 +20,10 @@ from understudy.training.augment import Draws, Ranges
 from understudy.training.bank import Deck, SampleBank, shuffled_deck, uniform_yaw_deck
 from understudy.training.color_match import COLOR_MATCHES
 from understudy.training.options import TrainOptions, in_force
+from understudy.training.pairing import Pairing
 from understudy.training.step import Batch, SideBatch
 
-_CHANNELS, _COLORS = 2, 3  # places of draws beside those of the two sides
+_CHANNELS, _COLORS, _PAIRS = 2, 3, 4  # places of draws beside those of the two sides
 _AHEAD = 4  # batches whose faces are fetched before they are needed
 
 
@@ -54,6 +56,26 @@ class Share:
 WHOLE = Share()
 
 
+class _Standing(NamedTuple):
+    """Row of a batch whose input is a face of the other side, and how that one is moved."""
+
+    row: int
+    partner: int
+    shifts: Float32[np.ndarray, "2 n n"]
+
+
+class _Chosen(NamedTuple):
+    """Faces of one draw by their places in the bank, and those that others stand in for."""
+
+    places: Int64[np.ndarray, " b"]
+    standing: Sequence[_Standing]
+
+    @property
+    def partners(self) -> Int64[np.ndarray, " k"]:
+        """Places of those others in their own bank."""
+        return np.array([one.partner for one in self.standing], np.int64)
+
+
 class BatchSource:
     """Makes the batch of any iteration from seed and iteration alone.
 
@@ -83,6 +105,7 @@ class BatchSource:
         self._rows = slice(start, start + len(share.parts) * self._part_size)
         self._decks = tuple(self._parted(side, place) for place, side in enumerate(self._sides))
         self._colors = self._parted(dst, _COLORS)
+        self._pairs = tuple(self._paired(place) for place in (0, 1))
 
     def batch(self, iteration: int) -> Batch:
         """The batch of an iteration; the first is 0."""
@@ -122,15 +145,48 @@ class BatchSource:
     def _side_batch(self, place: int, number: int, *, again: bool) -> SideBatch:
         generator = _generator(self._options.seed, self._attempt, place, number)
         everyone = augment.draw(self._options.batch_size, self._ranges[place], generator=generator)
-        bank, decks = self._sides[place].bank, self._decks[place]
-        faces = bank.gather(self._indices(decks, number))
+        draws, bank = _rows(everyone, self._rows), self._sides[place].bank
+        chosen = self._choose(place, number)
+        faces = bank.gather(chosen.places)
         if bank.is_paged:
             for ahead in range(1, _AHEAD + 1):
-                bank.expect(self._indices(decks, number + ahead))
+                later = self._choose(place, number + ahead)
+                bank.expect(later.places)
+                self._sides[1 - place].bank.expect(later.partners)
         if place == 0 and self._options.ct_mode != "none":
             faces = self._recolored(faces, number)
-        made = side_batch(faces, _rows(everyone, self._rows), resolution=self._resolution)
-        return made._replace(warped=made.target) if again else made
+        made = side_batch(faces, draws, resolution=self._resolution)
+        if again:
+            return made._replace(warped=made.target)
+        return self._with_partners(made, place, chosen, draws) if chosen.standing else made
+
+    def _choose(self, place: int, number: int) -> _Chosen:
+        """Faces of a draw; the first rows of each part are of those that have partners."""
+        places = self._indices(self._decks[place], number)
+        standing = []
+        count = round(self._options.cross_pairs * self._part_size)
+        for part, (pairing, deck) in enumerate(self._pairs[place]):
+            for k in range(count):
+                row, own = part * self._part_size + k, deck(number * count + k)
+                partner = pairing.partner(own, number)
+                places[row] = own
+                standing.append(_Standing(row, partner, pairing.shifts(own, partner)))
+        return _Chosen(places, standing)
+
+    def _with_partners(
+        self, made: SideBatch, place: int, chosen: _Chosen, draws: Draws
+    ) -> SideBatch:
+        """The batch with the faces of the other side as input of some rows."""
+        rows = torch.tensor([one.row for one in chosen.standing])
+        faces = self._sides[1 - place].bank.gather(chosen.partners)[:, :3]
+        own = _rows(draws, rows).to(faces.device)
+        grid = augment.warped_grid(own, self._resolution)
+        shifts = torch.from_numpy(np.stack([one.shifts for one in chosen.standing])).to(
+            faces.device
+        )
+        read = augment.read(faces, augment.shifted_grid(grid, shifts)).clamp_(0, 1)
+        warped = made.warped.index_copy(0, rows.to(faces.device), read)
+        return made._replace(warped=warped)
 
     def _indices(self, decks: Sequence[Deck], number: int) -> Int64[np.ndarray, " b"]:
         """Places in the bank of the faces of a draw."""
@@ -176,6 +232,23 @@ class BatchSource:
         parts = enumerate(self._share.parts)
         return tuple(self._deck(side, place, side.trained[k::step], part) for k, part in parts)
 
+    def _paired(self, place: int) -> list[tuple[Pairing, Deck]]:
+        """For each part that is made here, the pairs of its faces and the order they come in."""
+        if not self._options.cross_pairs:
+            return []
+        own, other = self._sides[place], self._sides[1 - place]
+        step, pairs = len(self._share.parts), []
+        for k, part in enumerate(self._share.parts):
+            pairing = Pairing(
+                own.bank.shapes,
+                other.bank.shapes,
+                own_places=own.trained[k::step],
+                other_places=other.trained[k::step],
+            )
+            seed = (*self._seed(_PAIRS, part), place)
+            pairs.append((pairing, shuffled_deck(pairing.places, seed=seed)))
+        return pairs
+
     def _deck(self, side: Side, place: int, indices: Int64[np.ndarray, " n"], part: int) -> Deck:
         seed = self._seed(place, part)
         if self._options.uniform_yaw and place != _COLORS:
@@ -187,7 +260,7 @@ class BatchSource:
         return seed if self._share.of == 1 else (*seed, part)
 
 
-def _rows(draws: Draws, rows: slice) -> Draws:
+def _rows(draws: Draws, rows: slice | Int64[Tensor, " k"]) -> Draws:
     """The draws of some of the faces."""
     return replace(
         draws,

@@ -68,6 +68,14 @@ class TrainOptions(Options):
         group="Samples",
         ge=0,
     )
+    cross_pairs: float = option(
+        0.0,
+        "Share of faces for which one of the other side goes in that holds its head alike, moved "
+        "onto their pose: ties the poses of both sides together.",
+        group="Samples",
+        ge=0,
+        le=1,
+    )
     uniform_yaw: bool = option(False, "Show all head angles equally often.", group="Samples")
     masked_training: bool = option(True, "Learn the face inside its mask only.", group="Losses")
     eyes_mouth_prio: bool = option(False, "Weigh eyes and mouth more.", group="Losses")
@@ -232,6 +240,7 @@ _PRETRAINING = {
     "face_style_power": 0.0,
     "bg_style_power": 0.0,
     "uniform_yaw": True,
+    "cross_pairs": 0.0,
     "ct_mode": "none",
 }
 
