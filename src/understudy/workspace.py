@@ -255,8 +255,9 @@ class Workspace:
                     found=f"process {owner or 'unknown'} at work",
                     remedy="Wait for it, stop it, or choose another --workspace.",
                 )
-            os.ftruncate(handle, 0)
-            os.write(handle, f"{os.getpid()}\n".encode())
+            with contextlib.suppress(OSError):  # it only tells; a full disk is freed under the lock
+                os.ftruncate(handle, 0)
+                os.write(handle, f"{os.getpid()}\n".encode())
             if self.listener_path.exists():  # of one that was killed
                 self.listener_path.unlink()
             _held.add(key)

@@ -121,12 +121,15 @@ def test_commands_from_another_terminal(
     assert tell("save")[0] == 2  # nothing runs any more
 
 
-def test_interrupt_saves_and_says_so(workspace: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_so(
+    number: signal.Signals, workspace: Path, tmp_path: Path
+) -> None:
     events = tmp_path / "events.jsonl"
     with start_training(workspace, "--events", str(events)) as run:
         assert run.stderr is not None
         wait_for(events, "metric")
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         told = run.stderr.read()
     assert run.returncode == 130, told
     assert told.splitlines()[-1].startswith("cancelled")

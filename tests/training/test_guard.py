@@ -49,6 +49,37 @@ def test_weights_that_are_no_numbers_are_rolled_back_and_never_saved(
     assert "clipgrad is True from now on" in told
 
 
+@pytest.mark.parametrize("slot", ["averaged", "second moment", "discriminator"])
+def test_a_broken_memory_is_rolled_back_and_never_saved(slot: str, unattended, monkeypatch) -> None:
+    original = Trainer._iterate
+    left = [1]
+
+    def iterate(self) -> None:
+        if self.state.iteration == 3 and left[0]:
+            left[0] -= 1
+            optimizer = self._step.optimizer
+            broken = {
+                "averaged": lambda: optimizer.averaged["inter.dense1.weight"],
+                "second moment": lambda: optimizer.slots["v"]["inter.dense1.weight"],
+                "discriminator": lambda: next(
+                    tensor
+                    for key, tensor in self._step.adversaries.members["GAN"].state_tensors().items()
+                    if key.startswith("optimizer/v/")
+                ),
+            }
+            broken[slot]().view(-1)[0] = math.inf
+        original(self)
+
+    monkeypatch.setattr(Trainer, "_iterate", iterate)
+    result, folder = unattended(plan=None, target_iter=6, gan_power=0.1, gan_dims=4, ema=0.9)
+    assert result.iteration == 6
+    told = "\n".join(unattended.texts())
+    assert "is not a number" in told
+    assert "back to iteration 1" in told
+    state = folder.load(pytest.fail)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in state.tensors())
+
+
 def test_a_collapse_is_rolled_back(unattended, monkeypatch) -> None:
     monkeypatch.setattr("understudy.training.health.YOUNG_ITERATIONS", 1)
     values = {"learning_rate": 2e-3, "clipgrad": True, "ema": 0.0}

@@ -1,6 +1,8 @@
 """Models listed, moved, copied, pruned: nothing lost, nothing overwritten."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from understudy.errors import FileError, OptionError
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.training import shelf, shelf_moves
+from understudy.training.phases import Phase, Plan
 from understudy.training.state import ModelFolder, TrainState, create_model, open_model
 
 
@@ -62,6 +65,31 @@ def test_facts_are_those_of_the_newest_save(model_dir: Path) -> None:
     assert facts.bytes == on_disk
     for word in ("SAEHD df-ud 32 px", "iteration 300", "loss 250.500 2.000"):
         assert word in facts.line()
+
+
+def test_a_list_is_a_table_with_the_last_saved_first(
+    model_dir: Path, tiny_config: ModelConfig
+) -> None:
+    folder = make_model(model_dir / "two", tiny_config)
+    state = folder.load(pytest.fail)
+    state.history.measure(150, "src SSIM", 0.5)
+    state.history.measure(150, "src PSNR", 20.0)
+    state.history.measure(150, "dst SSIM", 0.25)
+    state.plan = Plan(recipe="own", phases=(Phase(name="a", iterations=200),) * 2)
+    folder.save(state)
+    os.utime(model_dir / "one" / "saves" / "000002" / "save.json", (1000, 1000))
+    create_model(model_dir / "never", tiny_config)
+    two, one, never = shelf.models(model_dir)
+    assert two.likeness == {"src SSIM": 0.5, "dst SSIM": 0.25}
+    head, *rows = shelf.table([two, one, never])
+    assert head.split() == "name model iteration hours loss likeness size last saved".split()
+    where = head.index("likeness")
+    assert rows[0][where : where + 11] == "0.500 0.250"
+    assert rows[0].endswith("recipe own: phase 1 of 2, a")
+    assert rows[1].startswith("one ")
+    assert time.strftime("%Y", time.localtime(1000)) in rows[1]
+    assert rows[2].endswith("never saved")
+    assert shelf.table([]) == []
 
 
 def test_shared_files_are_counted_once(model_dir: Path) -> None:

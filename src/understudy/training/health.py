@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from understudy.training.history import is_likeness
 from understudy.training.options import TrainOptions
 
 COLLAPSE_SHARE = 0.7
@@ -121,11 +122,6 @@ class Health:
             if self._low[name] >= 2:
                 self._low[name] = 0
                 raise Unhealthy(f"{name} fell to {value:.3f} from {best:.3f}")
-
-
-def is_likeness(name: str) -> bool:
-    """Whether a measure of this name says how good faces kept aside come out, 1 at best."""
-    return name.endswith(("SSIM", "IoU"))
 
 
 def cure(options: TrainOptions) -> dict[str, bool | float]:

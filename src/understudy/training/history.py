@@ -71,6 +71,11 @@ class History:
             yield json.dumps({"i": iteration, "name": name, "value": value}) + "\n"
 
 
+def is_likeness(name: str) -> bool:
+    """Whether a measure of this name says how good faces kept aside come out, 1 at best."""
+    return name.endswith(("SSIM", "IoU"))
+
+
 def append(path: Path, text: str, *, at: int) -> int:
     """Length of the file in bytes after `text` was put at byte `at`; what lay beyond is dropped.
 

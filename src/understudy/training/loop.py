@@ -26,7 +26,8 @@ from understudy.training.beginning import (
     take_over,
     take_up,
 )
-from understudy.training.health import Health, Unhealthy, is_likeness
+from understudy.training.health import Health, Unhealthy
+from understudy.training.history import is_likeness
 from understudy.training.mask_batches import MaskBatch
 from understudy.training.mask_step import MaskLosses
 from understudy.training.options import TrainOptions, without_effect
@@ -106,7 +107,8 @@ class Trainer:
         self._teller = Teller(job, self.state, self._device)
         self._previews = Previews(folder.previews_dir, job)
         self._mark = time.monotonic()
-        self._saved_at = self._backed_up_at = self._shown_at = self.state.seconds
+        self._saved_at = self._shown_at = self.state.seconds
+        self._backed_up_at = min(self.state.seconds, folder.backed_up_seconds())
         self._saved_iteration = self.state.iteration
         for name in without_effect(self._options, folder.config):
             job.message(f"{name} does nothing for this model and these settings")
@@ -168,11 +170,11 @@ class Trainer:
         first = state.iteration == 1
         if first or state.seconds - self._shown_at >= 60 * options.preview_minutes:
             self._show()
-        if first or state.seconds - self._saved_at >= 60 * options.save_minutes:
-            self._save()
         every = 60 * options.backup_minutes
-        if every and state.seconds - self._backed_up_at >= every:
+        backing_up = every > 0 and state.seconds - self._backed_up_at >= every
+        if first or backing_up or state.seconds - self._saved_at >= 60 * options.save_minutes:
             self._save()
+        if backing_up:
             self._job.message(f"backup in {self._backup()}")
 
     def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
@@ -273,12 +275,13 @@ class Trainer:
 
     def _save(self, *, looks: bool = True) -> None:
         self._tell()
-        self._health.check_weights(self.state.model.parameters())
+        state = self._current()
+        self._health.check_weights(state.tensors())
         if looks and self._measured_at != self.state.iteration:
             self._measure()
         if looks and self._health.is_doubtful:
             self._measure()  # a second bad look raises: what is bad is never saved
-        self._folder.save(self._current())
+        self._folder.save(state)
         self._count_time()
         if self.state.iteration > self._saved_iteration:
             self._failures = 0

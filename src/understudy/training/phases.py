@@ -95,6 +95,14 @@ class Plan(BaseModel):
         """The phase training is in; the last one once all are over."""
         return self.phases[min(self.place, len(self.phases) - 1)]
 
+    @property
+    def where(self) -> str:
+        """The recipe and how far it is, in words."""
+        if self.is_over:
+            return f"recipe {self.recipe}: all phases done"
+        place = f"{self.place + 1} of {len(self.phases)}"
+        return f"recipe {self.recipe}: phase {place}, {self.phase.name}"
+
     def is_as(self, other: "Plan") -> bool:
         """Whether both are the same plan, however far each is."""
         return (self.recipe, self.phases) == (other.recipe, other.phases)

@@ -5,16 +5,18 @@ loaded and nothing is changed. `shelf_moves` moves them about.
 """
 
 import json
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from understudy import files
 from understudy.errors import FileError, FormatError, StateError
 from understudy.models.config import ModelConfig
 from understudy.training.dfl_files import DflModel, find_models, known_data
-from understudy.training.history import FACES
+from understudy.training.history import FACES, is_likeness
 from understudy.training.options import TrainOptions
-from understudy.training.save_mark import OPTIONS, SaveMark, read_mark
+from understudy.training.save_mark import OPTIONS, SAVE, SaveMark, read_mark
 
 RECENT = 100
 """Iterations whose losses are averaged for the list."""
@@ -36,6 +38,9 @@ class ModelFacts:
     saves: int
     backups: int
     preview: Path | None
+    saved: float = 0.0  # seconds of the clock at the last save
+    likeness: dict[str, float] = field(default_factory=dict)  # of the faces kept aside
+    phase: str = ""  # of the recipe that is followed
     trouble: str = ""
 
     def line(self) -> str:
@@ -55,6 +60,41 @@ class ModelFacts:
         return asdict(self) | {"preview": str(self.preview) if self.preview else None}
 
 
+def table(found: Sequence[ModelFacts]) -> list[str]:
+    """The models under one another, a line each below the names of the columns."""
+    rows = [("name", "model", "iteration", "hours", "loss", "likeness", "size", "last saved", "")]
+    for one in found:
+        notes = [one.phase, "DeepFaceLab's files" if one.form == "dfl" else "", one.trouble]
+        rows.append(
+            (
+                one.name,
+                one.shape or "unknown",
+                str(one.iteration),
+                f"{one.seconds / 3600:.1f}" if one.seconds else "",
+                numbers(one.losses or {}),
+                numbers(one.likeness),
+                in_words(one.bytes),
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(one.saved)) if one.saved else "",
+                ", ".join(note for note in notes if note),
+            )
+        )
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    to_the_right = (2, 3, 6)
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if k in to_the_right else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines if found else []
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    """Values without their names, in their order."""
+    return " ".join(f"{value:.3f}" for value in values.values())
+
+
 def in_words(size: int) -> str:
     """A size in bytes as people write it."""
     value, unit = float(size), "B"
@@ -66,11 +106,11 @@ def in_words(size: int) -> str:
 
 
 def models(model_dir: Path) -> list[ModelFacts]:
-    """Every model in the folder, ours first."""
-    theirs = sorted(find_models(model_dir), key=lambda model: (model.name, model.kind))
+    """Every model in the folder, ours first, the last saved first."""
+    ours = (facts(path) for path in our_models(model_dir))
     return [
-        *(facts(path) for path in our_models(model_dir)),
-        *(dfl_facts(model) for model in theirs),
+        *sorted(ours, key=lambda model: (-model.saved, model.name)),
+        *(dfl_facts(model) for model in find_models(model_dir)),
     ]
 
 
@@ -82,24 +122,30 @@ def our_models(model_dir: Path) -> list[Path]:
 
 def facts(path: Path) -> ModelFacts:
     """What is known of the model in folder `path`; damage is told, not raised."""
-    trouble, shape, mark = "", "", None
+    trouble, shape, mark, saved = "", "", None, 0.0
     try:
         shape = describe(read_config(path))
-        mark = newest_mark(path)
-        trouble = "" if mark else "never saved"
+        found = newest_mark(path)
+        trouble = "" if found else "never saved"
+        if found is not None:
+            saved, mark = (found[0] / SAVE).stat().st_mtime, found[1]
     except (FileError, FormatError) as error:
         trouble = f"damaged: {error.found}"
+    losses, likeness = _last_rows(path / "history.jsonl", mark.history_bytes) if mark else ({}, {})
     return ModelFacts(
         name=path.name,
         form="understudy",
         shape=shape,
         iteration=mark.iteration if mark else 0,
         seconds=mark.seconds if mark else 0.0,
-        losses=_last_losses(path / "history.jsonl", mark.history_bytes) if mark else None,
+        losses=losses or None,
         bytes=size_of(path),
         saves=len(numbered(path / "saves")),
         backups=len(numbered(path / "backups")),
         preview=_if_there(path / "previews" / "latest.png"),
+        saved=saved,
+        likeness=likeness,
+        phase=mark.plan.where if mark and mark.plan else "",
         trouble=trouble,
     )
 
@@ -129,6 +175,7 @@ def dfl_facts(model: DflModel) -> ModelFacts:
         saves=1,
         backups=len(numbered(model.path("autobackups"))),
         preview=dfl_preview(model),
+        saved=max((path.stat().st_mtime for path in model.files), default=0.0),
         trouble=trouble,
     )
 
@@ -145,6 +192,41 @@ def describe(config: ModelConfig) -> str:
     usual = ModelConfig.model_fields["base_dims"].default
     width = f" of width {config.base_dims}" if config.base_dims != usual else ""
     return f"{config.kind}{archi}{width} {config.resolution} px {config.face_type.value}"
+
+
+_MODEL = ("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+_SHAPES = {
+    "SAEHD": _MODEL,
+    "AMP": ("resolution", "face_type", *_MODEL[3:], "inter_dims", "morph_factor"),
+    "Quick96": (),
+    "XSeg": ("resolution", "face_type", "base_dims"),
+}
+
+
+def shape_of(config: ModelConfig) -> dict[str, object]:
+    """What was chosen when a model of this kind was made."""
+    values = config.model_dump(mode="json")
+    return {name: values[name] for name in _SHAPES[config.kind]}
+
+
+def saves_of(folder: Path) -> list[str]:
+    """Each save in a folder of them in words, the newest first."""
+    told = []
+    for save in reversed(numbered(folder)):
+        try:
+            told.append(f"{save.name} at iteration {read_mark(save).iteration}")
+        except (StateError, FileError) as error:
+            told.append(f"{save.name}, damaged: {error.found}")
+    return told
+
+
+def backups_of(path: Path) -> list[str]:
+    """Each backup of the model in words, the newest first."""
+    told = []
+    for folder in numbered(path / "backups"):
+        saves = saves_of(folder / "saves")
+        told.append(f"{folder.name} ({saves[0] if saves else 'empty'})")
+    return told
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -166,8 +248,8 @@ def read_config(path: Path) -> ModelConfig:
         ) from error
 
 
-def newest_mark(path: Path) -> SaveMark | None:
-    """What the newest readable save says of itself; None if none was made.
+def newest_mark(path: Path) -> tuple[Path, SaveMark] | None:
+    """Folder of the newest readable save and what it says of itself; None if none was made.
 
     Raises:
         StateError: there are saves, and none can be read.
@@ -176,7 +258,7 @@ def newest_mark(path: Path) -> SaveMark | None:
     problem: StateError | FileError | None = None
     for folder in sorted(folders, key=lambda folder: folder.name != current_save(path)):
         try:
-            return read_mark(folder)
+            return folder, read_mark(folder)
         except (StateError, FileError) as error:
             problem = problem or error
     if problem is not None:
@@ -200,8 +282,8 @@ def changed_options(path: Path) -> dict[str, object]:
     return {k: v for k, v in values.items() if usual.get(k) != v}
 
 
-def _last_losses(path: Path, length: int) -> dict[str, float] | None:
-    """Mean losses of the last iterations, from the end of the history a save belongs to."""
+def _last_rows(path: Path, length: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean losses of the last iterations and the last likeness, from the end of a history."""
     try:
         with path.open("rb") as file:
             start = max(0, length - _TAIL_BYTES)
@@ -211,9 +293,10 @@ def _last_losses(path: Path, length: int) -> dict[str, float] | None:
         recent = [row for row in rows if "name" not in row][-RECENT:]
         names = [name for name in recent[0] if name != "i"] if recent else []
         means = {name: _mean([float(row[name]) for row in recent]) for name in names}
+        measures = {row["name"]: float(row["value"]) for row in rows if "name" in row}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # the list shows no losses; `train` tells of the damage
-    return means or None
+        return {}, {}  # the list shows none; `train` tells of the damage
+    return means, {name: value for name, value in measures.items() if is_likeness(name)}
 
 
 def _mean(values: list[float]) -> float:

@@ -30,11 +30,12 @@ def model_path(model_dir: Path, name: str) -> Path:
         return path
     theirs = [model for model in find_models(model_dir) if model.name == name]
     known = ", ".join(path.name for path in our_models(model_dir)) or "none"
+    take_over = f'First take it over: understudy model import --name "{name}" --to NAME'
     raise FileError(
         path,
         expected=f"one of the models here ({known})",
-        found="files of DeepFaceLab" if theirs else "nothing",
-        remedy=f'First: understudy model import --name "{name}"' if theirs else "Check the name.",
+        found="files of DeepFaceLab, which are left to it" if theirs else "nothing",
+        remedy=take_over if theirs else "Check the name.",
     )
 
 

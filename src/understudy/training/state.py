@@ -203,6 +203,14 @@ class ModelFolder:
         """Folder 01 of the backups, made of the newest save; older ones move up by one."""
         return make_backup(self.path, self.saves_dir / f"{max(self.numbers()):06d}")
 
+    def backed_up_seconds(self) -> float:
+        """How long training had taken when the newest backup was made; 0 if none can be read."""
+        newest = (self.backups_dir / "01" / "saves").glob("*")
+        try:
+            return max((read_mark(save).seconds for save in newest), default=0.0)
+        except (StateError, FileError):  # then the next one is due
+            return 0.0
+
     def _write_files(self, folder: Path, state: TrainState) -> dict[str, FileMark]:
         tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
         tensors |= {f"optimizer/{k}": v for k, v in state.optimizer.items()}

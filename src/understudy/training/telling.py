@@ -15,8 +15,7 @@ import torch
 
 from understudy.errors import StorageError
 from understudy.job import Job
-from understudy.training.health import is_likeness
-from understudy.training.history import History
+from understudy.training.history import History, is_likeness
 from understudy.training.options import TrainOptions
 from understudy.training.pace import seconds_left
 from understudy.training.preview import preview_picture, write_loss_graph, write_preview

@@ -3,8 +3,9 @@
 Values only. What writes and reads it: `state` as our own folder, `dfl_import` as DFL's files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any  # DFL's options are of several plain types
 
 from torch import Tensor
@@ -60,6 +61,10 @@ class TrainState:
         self.options = self.options.model_copy(update=values)
         if self.plan is not None:
             self.plan = self.plan.with_settings(dict(values))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All that was learned: weights, the optimizer's memory, discriminators."""
+        return chain(self.model.parameters(), self.optimizer.values(), self.adversaries.values())
 
     @property
     def averaged(self) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Models as commands: taken over from DFL, managed, handed on."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +47,11 @@ def test_from_dfl_and_back(dfl: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert run("import", "--name", "new", at=dfl) == 0
     assert run("list", at=dfl) == 0
     shown = capsys.readouterr().out
-    assert "new: SAEHD df-ud 64 px whole_face, iteration 4, loss 4.252 4.279" in shown
-    assert "my amp: AMP 64 px, iteration 4" in shown
+    rows = [re.split(r" {2,}", line.strip()) for line in shown.splitlines()]
+    assert ["new", "SAEHD df-ud 64 px whole_face", "4", "4.252 4.279"] in [row[:4] for row in rows]
+    theirs = next(row for row in rows if row[0] == "my amp")
+    assert theirs[1:3] == ["AMP 64 px", "4"]
+    assert theirs[-1] == "DeepFaceLab's files"
     assert "done: 3 models" in shown
     assert run("info", "new", at=dfl) == 0
     assert run("info", "my amp", at=dfl) == 0  # as it lies there
@@ -130,6 +134,31 @@ def test_the_last_preview_comes_along(dfl: Path, whole: bool) -> None:
     assert not whole or cv2.imread(str(ours)).shape == (40, 60, 3)
 
 
+def test_what_one_model_is(dfl: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("import", "--name", "my amp", "--to", "own", at=dfl) == 0
+    folder = open_model(dfl / "model" / "own")
+    folder.backup()
+    state = folder.load(pytest.fail)
+    state.iteration += 1
+    state.history.add(0.5, 0.25)
+    state.history.measure(5, "src SSIM", 0.75)
+    state.seconds = 5400.0
+    folder.save(state)
+    capsys.readouterr()
+    assert run("info", "own", at=dfl) == 0
+    rows = dict(
+        re.split(r" {2,}", line.strip(), maxsplit=1)
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("  ") and not line.endswith(":")
+    )
+    assert (rows["iterations"], rows["training"]) == ("5", "1:30 hours")
+    assert rows["likeness"] == "src SSIM 0.7500"
+    assert rows["saves"] == "000002 at iteration 5; 000001 at iteration 4"
+    assert rows["backups"] == "01 (000001 at iteration 4)"
+    assert rows["inter_dims"] == str(state.config.inter_dims)
+    assert not {"archi", "base_dims"} & set(rows), "what does not shape an AMP"
+
+
 def test_pruning_lists_first(dfl: Path) -> None:
     assert run("import", "--name", "new", at=dfl) == 0
     folder = open_model(dfl / "model" / "new")
@@ -146,7 +175,9 @@ def test_which_model_is_asked_and_damage_is_told(
 ) -> None:
     line = told("model", "import", "--workspace", dfl)
     assert "new (SAEHD)" in line and "--name" in line
-    assert "First: understudy model import" in told("model", "delete", "new", "--workspace", dfl)
+    line = told("model", "delete", "new", "--workspace", dfl)
+    assert "files of DeepFaceLab, which are left to it" in line
+    assert 'understudy model import --name "new" --to NAME' in line
     (dfl / "model" / "new_SAEHD_inter.npy").unlink()
     capsys.readouterr()
     assert run("import", "--name", "new", at=dfl) == 2

@@ -1,5 +1,7 @@
 """Put a model into the trash."""
 
+import shlex
+
 from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.perform import StepOptions
@@ -22,6 +24,7 @@ def delete(options: DeleteOptions, job: Job) -> Report:
     from understudy.training import shelf_moves
 
     path = shelf_moves.delete(Workspace.open(options.workspace).model_dir, options.model)
-    job.message(f'to have it back: understudy model import "{path}"')
-    summary = f"{options.model} lies in the trash"
+    back = f"understudy model import {shlex.quote(str(path))}"
+    job.message(f"to have it back: {back} --workspace {shlex.quote(str(options.workspace))}")
+    summary = f"{options.model} lies in the trash; remove it there to free its space"
     return Report("model delete", done=1, outputs=[path], details={"summary": summary})

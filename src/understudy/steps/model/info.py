@@ -1,12 +1,17 @@
 """What one model is and how far it came."""
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any  # DFL's options are of several plain types
 
 from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.training.shelf import ModelFacts
 
 
 class InfoOptions(StepOptions):
@@ -29,35 +34,67 @@ def info(options: InfoOptions, job: Job) -> Report:
     ours = (model_dir / options.model / "config.json").exists()
     if theirs and not ours:
         facts = shelf.dfl_facts(theirs[0])
+        rows = _rows(facts)
         config: dict[str, Any] = {}
         changed = dict(known_data(theirs[0], job.message).options)
     else:
         path = shelf_moves.model_path(model_dir, options.model)
         facts = shelf.facts(path)
-        config = shelf.read_config(path).model_dump(mode="json")
+        rows = _rows(facts) | _kept(path)
+        config = shelf.shape_of(shelf.read_config(path))
         changed = shelf.changed_options(path)
     if facts.preview is not None:
         job.preview(facts.name, facts.preview)
-    means = (facts.losses or {}).items()
-    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in means) or "none"
-    rows = {
-        "shape": facts.shape,
-        "iterations": f"{facts.iteration}, {facts.seconds / 3600:.1f} hours of training",
-        "losses": f"{losses} (mean of the last {shelf.RECENT})",
-        "size": f"{shelf.in_words(facts.bytes)}, {facts.saves} saves, {facts.backups} backups",
-        "preview": str(facts.preview or "none"),
-    }
-    if facts.trouble:
-        rows["trouble"] = facts.trouble
-    rows |= {f"  {name}": str(value) for name, value in (config | changed).items()}
+    lines = _aligned(rows)
+    for title, values in (("shape", config), ("options that are not the usual ones", changed)):
+        if values:
+            lines += [f"  {title}:", *(f"  {line}" for line in _aligned(values))]
     return Report(
         "model info",
         done=1,
         details={
             "summary": facts.line(),
-            "lines": [f"  {name:<18}{value}" for name, value in rows.items()],
+            "lines": lines,
             "model": facts.as_json(),
             "config": config,
             "options": {k: str(v) for k, v in changed.items()},
         },
     )
+
+
+def _rows(facts: "ModelFacts") -> dict[str, object]:
+    from understudy.training import shelf
+
+    means = [f"{name} {loss:.4f}" for name, loss in (facts.losses or {}).items()]
+    rows = {
+        "model": facts.shape,
+        "iterations": f"{facts.iteration}",
+        "training": _hours(facts.seconds) if facts.seconds else "",
+        "losses": f"{', '.join(means)} (mean of the last {shelf.RECENT})" if means else "none",
+        "likeness": ", ".join(f"{name} {value:.4f}" for name, value in facts.likeness.items()),
+        "recipe": facts.phase.removeprefix("recipe "),
+        "size": f"{shelf.in_words(facts.bytes)} in all",
+        "last preview": str(facts.preview or "none"),
+        "trouble": facts.trouble,
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def _kept(path: Path) -> dict[str, object]:
+    """Saves and backups, the newest first."""
+    from understudy.training import shelf
+
+    return {
+        "saves": "; ".join(shelf.saves_of(path / "saves")) or "none",
+        "backups": "; ".join(shelf.backups_of(path)) or "none",
+    }
+
+
+def _hours(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours}:{minutes:02d} hours"
+
+
+def _aligned(rows: Mapping[str, object]) -> list[str]:
+    width = max(len(name) for name in rows)
+    return [f"  {name:<{width}}  {value}" for name, value in rows.items()]

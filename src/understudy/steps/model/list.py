@@ -22,8 +22,9 @@ def list(options: ListOptions, job: Job) -> Report:
         "model list",
         done=len(found),
         details={
-            "summary": f"{len(found)} model{'' if len(found) == 1 else 's'}",
-            "lines": [f"  {facts.line()}" for facts in found],
+            "summary": f"{len(found)} model{'' if len(found) == 1 else 's'}"
+            + ("" if found else "; `understudy train` makes one"),
+            "lines": [f"  {line}" for line in shelf.table(found)],
             "models": [facts.as_json() for facts in found],
         },
     )

@@ -1,5 +1,8 @@
 """Free the space of a model's old saves, backups and previews."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
@@ -29,17 +32,31 @@ def prune(options: PruneOptions, job: Job) -> Report:
     spare = shelf_moves.spare(
         path, saves=options.saves, backups=options.backups, previews=options.previews
     )
-    lines = [f"  {one.relative_to(path)}: {shelf.in_words(shelf.size_of(one))}" for one in spare]
+    sizes = [(one.relative_to(path), shelf.size_of(one)) for one in spare]
     before = shelf.size_of(path)
+    things = f"{len(spare)} thing{'' if len(spare) == 1 else 's'}"
     if options.delete:
         shelf_moves.throw_away(spare)
-        freed = before - shelf.size_of(path)
-        summary = f"{len(spare)} things removed, {shelf.in_words(freed)} freed"
+        summary = f"{things} removed, {shelf.in_words(before - shelf.size_of(path))} freed"
     else:
-        summary = f"{len(spare)} things can be spared; --delete removes them"
+        summary = f"{things} can be spared" + ("; --delete removes them" if spare else "")
     return Report(
         "model prune",
         done=len(spare) if options.delete else 0,
         outputs=[path],
-        details={"summary": summary, "lines": lines, "bytes_before": before},
+        details={"summary": summary, "lines": _lines(sizes), "bytes_before": before},
     )
+
+
+def _lines(sizes: Iterable[tuple[Path, int]]) -> list[str]:
+    """What can be spared: folders one by one, the pictures of a folder in one line."""
+    from understudy.training.shelf import in_words
+
+    parts: dict[str, list[int]] = {}
+    for path, size in sizes:
+        pictures = path.suffix == ".jpg"
+        parts.setdefault(str(path.parent if pictures else path), []).append(size)
+    return [
+        f"  {name}: {f'{len(each)} pictures, ' if len(each) > 1 else ''}{in_words(sum(each))}"
+        for name, each in sorted(parts.items())
+    ]
