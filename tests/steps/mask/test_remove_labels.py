@@ -111,3 +111,27 @@ def test_a_kill_leaves_all_labels_or_a_move_that_is_finished(kill_at: int, tmp_p
     assert not any(face.polygons for face in Faceset.open(aligned))
     assert main(["faceset", "undo", "src", *at]) == 0
     assert content(aligned) == before
+
+
+LIMITED = """
+import resource, signal, sys
+from understudy.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
+def test_a_full_disk_leaves_all_labels(tmp_path: Path) -> None:
+    workspace = labelled_workspace(tmp_path / "w")
+    aligned = workspace.src.aligned_dir
+    before = content(workspace.src.frames_dir)
+    smallest = min(path.stat().st_size for path in aligned.iterdir())
+    tokens = ["mask", "remove-labels", "src", "--workspace", str(workspace.root)]
+    command = [sys.executable, "-c", LIMITED, str(smallest // 2), *tokens]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "understudy: " in done.stderr and "Traceback" not in done.stderr
+    assert content(workspace.src.frames_dir) == before
+    assert main(tokens) == 0
