@@ -10,9 +10,18 @@ from understudy.training.options import in_force
 from understudy.training.recipe_book import RECIPES, find_recipe
 
 
+def test_a_processor_gets_a_network_it_can_train() -> None:
+    standard = find_recipe("standard")
+    assert standard.for_device("cuda") is standard
+    small = standard.for_device("cpu")
+    assert (small.config.resolution, small.options.cross_pairs) == (96, 0.5)
+    assert find_recipe("dfl").for_device("cpu").config.resolution == 128
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_phase_of_a_recipe_changes_what_acts(name: str) -> None:
-    recipe = find_recipe(name)
+def test_every_phase_of_a_recipe_changes_what_acts(name: str, kind: str) -> None:
+    recipe = find_recipe(name).for_device(kind)
     assert recipe.summary.endswith(".")
     assert (recipe.options.save_minutes, recipe.options.backup_minutes) == (25.0, 60.0)
     plan, acting = recipe.plan(name, {}), []

@@ -74,7 +74,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         StateError: the model on disk can't be loaded, or is of another shape than asked for.
     """
     from understudy.facesets.faceset import Faceset
-    from understudy.models.devices import all_threads
+    from understudy.models.devices import all_threads, choose_device
     from understudy.training import loop
     from understudy.training.curves import check_tensorboard, drawing
     from understudy.training.paging import FaceList
@@ -85,7 +85,9 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     path = workspace.model_dir / options.model
     exists = (path / "config.json").exists()
     folder = open_model(path) if exists else None
-    recipe = find_recipe(options.recipe) if options.recipe is not None else None
+    recipe = None
+    if options.recipe is not None:
+        recipe = find_recipe(options.recipe).for_device(choose_device(options.device).type)
     given = recipe.preset if recipe is not None and options.preset is None else None
     base = given or PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None

@@ -27,7 +27,10 @@ _REGULAR = {"random_warp": False, "lr_dropout": True}
 
 
 class Recipe(BaseModel):
-    """A model to make where there is none, options for all phases, and the phases."""
+    """A model to make where there is none, options for all phases, and the phases.
+
+    `small` is what takes its place on a machine without an accelerator; None = the same.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +39,11 @@ class Recipe(BaseModel):
     options: TrainOptions
     phases: tuple[Phase, ...] = Field(min_length=1)
     measure_every: int = Field(default=250, ge=1)
+    small: "Recipe | None" = None
+
+    def for_device(self, kind: str) -> "Recipe":
+        """The recipe as it suits such a device: "cpu", or an accelerator."""
+        return self.small if kind == "cpu" and self.small is not None else self
 
     @property
     def preset(self) -> Preset:
@@ -84,6 +92,35 @@ _UNATTENDED = TrainOptions(
     preview_minutes=5.0,
 )
 
+_SMALL = Recipe(
+    summary="A small network at 96 pixels, both sides' poses tied together: warped, unwarped.",
+    config=ModelConfig(
+        kind="SAEHD",
+        resolution=96,
+        face_type=FaceType.WHOLE,
+        archi="df-ud",
+        ae_dims=96,
+        e_dims=24,
+        d_dims=24,
+        d_mask_dims=8,
+    ),
+    options=_UNATTENDED.model_copy(
+        update={
+            "batch_size": 4,
+            "learning_rate": 5e-4,
+            "lr_warmup": 300,
+            "clipgrad": True,
+            "cross_pairs": 0.5,
+            "ema": 0.99,
+        }
+    ),
+    phases=(
+        Phase(name="warped", options=_WARPED, iterations=40_000, plateau=10_000),
+        Phase(name="regular", options={"random_warp": False, "lr_fall": 1.0}, iterations=10_000),
+    ),
+    measure_every=500,
+)
+
 RECIPES.register("standard")(
     Recipe(
         summary="All phases of the guide at 192 pixels, each until it brings nothing more.",
@@ -102,6 +139,7 @@ RECIPES.register("standard")(
             Phase(name="GAN", options=_REGULAR | {"gan_power": 0.1}, iterations=30_000),
         ),
         measure_every=1000,
+        small=_SMALL,
     )
 )
 RECIPES.register("fast")(
