@@ -1,4 +1,4 @@
-"""The bank: what it holds of each face, what it refuses, and which face comes when."""
+"""The bank: what it holds of each face, what it refuses, and what is kept aside."""
 
 import dataclasses
 import threading
@@ -18,9 +18,7 @@ from understudy.training.bank import (
     build_bank,
     face_planes,
     names_in_time,
-    shuffled_deck,
     split_held_out,
-    uniform_yaw_deck,
 )
 from understudy.training.paging import FaceList, PagedPlanes
 from understudy.types import FaceType
@@ -179,39 +177,6 @@ def test_loading_can_be_cancelled(make_faces) -> None:
         build_bank(make_faces(3), resolution=32, face_type=FaceType.FULL, device=CPU, job=job)
 
 
-@given(st.integers(1, 30), st.integers(0, 5))
-def test_a_deck_shows_every_face_once_a_round(count: int, seed: int) -> None:
-    indices = np.arange(count, dtype=np.int64) * 3
-    deck = shuffled_deck(indices, seed=[seed, 1])
-    for turn in range(3):
-        drawn = [deck(turn * count + k) for k in range(count)]
-        assert sorted(drawn) == indices.tolist()
-
-
-def test_a_deck_gives_the_same_whatever_was_drawn_before() -> None:
-    indices = np.arange(10, dtype=np.int64)
-    walked = shuffled_deck(indices, seed=[4])
-    row = [walked(k) for k in range(40)]
-    assert [shuffled_deck(indices, seed=[4])(k) for k in (37, 2, 11)] == [row[37], row[2], row[11]]
-    assert row[:10] != row[10:20]
-
-
-def test_uniform_yaw_shows_every_angle_equally_often() -> None:
-    yaw = np.concatenate([np.zeros(30), np.full(3, 0.5), np.full(1, -2.0)])
-    deck = uniform_yaw_deck(np.arange(34, dtype=np.int64), yaw, seed=[0])
-    drawn = np.array([deck(k) for k in range(90)])
-    counts = [np.isin(drawn, group).sum() for group in (range(30), range(30, 33), [33])]
-    assert counts == [30, 30, 30]
-    assert len(set(drawn[drawn < 30].tolist())) == 30
-
-
-@given(st.integers(1, 6), st.integers(0, 4))
-def test_uniform_yaw_shows_all_of_a_few_faces(count: int, seed: int) -> None:
-    yaw = np.random.default_rng(seed).uniform(-2, 2, count)
-    deck = uniform_yaw_deck(np.arange(count, dtype=np.int64), yaw, seed=[seed])
-    assert {deck(k) for k in range(count * count)} == set(range(count))
-
-
 @given(st.integers(0, 200), st.floats(0, 0.5), st.integers(0, 3))
 def test_held_out_faces_are_few_and_apart(count: int, share: float, seed: int) -> None:
     names = [f"{i:05d}" for i in range(count)]
@@ -235,3 +200,16 @@ def test_held_out_faces_are_neighbours_on_film() -> None:
 
 def test_names_in_time(make_faces) -> None:
     assert names_in_time(make_faces(2)) == ["00000.png", "00001.png"]
+
+
+@pytest.mark.parametrize("host_bytes", [None, 0])
+def test_a_bank_of_some_faces_has_those_alone(make_faces, host_bytes) -> None:
+    rest = {"resolution": 32, "face_type": FaceType.FULL, "device": CPU, "job": Job("t")}
+    whole = build_bank(make_faces(6), **rest)
+    held = np.array([1, 4, 5])
+    part = build_bank(make_faces(6), held=held, host_bytes=host_bytes, **rest)
+    assert len(part) == 6
+    np.testing.assert_array_equal(part.yaw, whole.yaw)
+    assert torch.equal(part.gather(held[::-1].copy()), whole.gather(held[::-1].copy()))
+    with pytest.raises(ValueError, match="another process"):
+        part.gather(np.array([1, 2]))

@@ -1,6 +1,8 @@
 """Batches: the same iteration always gives the same; and DFL's own samples come out again."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -53,35 +55,68 @@ def test_an_iteration_fixes_its_batch(source) -> None:
     assert not _same(source(attempt=1, random_hsv_power=0.1).batch(4).src, batches[4].src)
 
 
+class _Exchange:
+    """Adds up the tensors of two threads, as processes do over the network."""
+
+    def __init__(self) -> None:
+        self._meet = threading.Barrier(2, timeout=60)
+        self._given: list[torch.Tensor] = []
+
+    def __call__(self, tensor: torch.Tensor) -> None:
+        self._given.append(tensor.clone())
+        self._meet.wait()
+        total = self._given[0] + self._given[1]
+        self._meet.wait()
+        tensor.copy_(total)
+        self._given.clear()
+        self._meet.wait()
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        {"uniform_yaw": True, "random_hsv_power": 0.2, "batch_size": 4},
+        {"uniform_yaw": True, "random_hsv_power": 0.2, "batch_size": 5},
         {"ct_mode": "sot", "repeat_unwarped": 2, "batch_size": 2},
-        {"cross_pairs": 0.5, "batch_size": 4},
+        {"cross_pairs": 0.5, "batch_size": 5},
+        {"ct_mode": "idt", "batch_size": 3},
     ],
 )
-def test_parts_made_apart_are_the_batch_made_at_once(make_faces, tiny_config, options) -> None:
+@pytest.mark.parametrize("host_bytes", [None, 0])
+def test_parts_made_apart_are_the_batch_made_at_once(
+    make_faces, tiny_config, options, host_bytes
+) -> None:
     values = TrainOptions(**options)
+    trained, held_out = np.array([0, 1, 3, 4, 5, 6, 8]), np.array([2, 7])
 
-    def side(first: int, places: range) -> Side:
-        faces = [make_faces(1, first=first + k)[0] for k in places]
-        rest = {"resolution": 32, "face_type": FaceType.FULL, "device": torch.device("cpu")}
-        bank = build_bank(faces, job=Job("t"), **rest)
-        return Side(bank, np.arange(len(faces)), np.empty(0, np.int64))
+    def side(first: int, share: Share) -> Side:
+        own = trained[share.rank :: share.of]
+        bank = build_bank(
+            make_faces(9, first=first),
+            resolution=32,
+            face_type=FaceType.FULL,
+            device=torch.device("cpu"),
+            job=Job("t"),
+            host_bytes=host_bytes,
+            held=None if share.of == 1 else own,
+        )
+        assert bank.is_paged == (host_bytes == 0)
+        return Side(bank, trained, held_out)
 
-    def source(share: Share, places: range) -> BatchSource:
-        sides = side(0, places), side(50, places)
-        return BatchSource(*sides, tiny_config, values, share=share)
+    def source(share: Share) -> BatchSource:
+        return BatchSource(side(0, share), side(50, share), tiny_config, values, share=share)
 
-    whole = source(Share(None, 2), range(9))
-    parts = [source(Share(rank, 2), range(rank, 9, 2)) for rank in (0, 1)]
-    for iteration in range(7):
-        wanted, made = whole.batch(iteration), [part.batch(iteration) for part in parts]
-        for place in (0, 1):
-            for field in ("warped", "target", "mask"):
-                joined = torch.cat([getattr(batch[place], field) for batch in made])
-                torch.testing.assert_close(joined, getattr(wanted[place], field), atol=1e-6, rtol=0)
+    whole = source(Share())
+    exchange = _Exchange()
+    parts = [source(Share(rank, 2, exchange)) for rank in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        for iteration in range(7):
+            made = list(pool.map(lambda part, i=iteration: part.batch(i), parts))
+            wanted = whole.batch(iteration)
+            for place in (0, 1):
+                for field in ("warped", "target", "mask"):
+                    joined = torch.cat([getattr(batch[place], field) for batch in made])
+                    whole_field = getattr(wanted[place], field)
+                    torch.testing.assert_close(joined, whole_field, atol=1e-5, rtol=0)
 
 
 def test_batches_have_the_shape_of_the_model(source) -> None:
@@ -199,7 +234,7 @@ def _recolored(stored: torch.Tensor, partner: Path, mode: str) -> torch.Tensor:
     size = stored.shape[-1]
     other = cv2.resize(read_face(partner).image, (size, size), interpolation=cv2.INTER_LINEAR)
     dst = torch.from_numpy(other).permute(2, 0, 1)[None]
-    made = COLOR_MATCHES[mode](stored[:, :3], dst, torch.Generator())
+    made = COLOR_MATCHES[mode](stored[:, :3], dst, [torch.Generator()])
     return torch.cat([made, stored[:, 3:]], dim=1)
 
 

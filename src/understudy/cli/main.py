@@ -8,8 +8,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from understudy.errors import Cancelled, UnderstudyError
+from understudy.processes import is_further_one
+
+if TYPE_CHECKING:  # loaded once a command is asked for
+    from understudy.options import Options
+    from understudy.steps import Step
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
@@ -44,6 +50,8 @@ def _command(tokens: Sequence[str]) -> int:
         return 0
     step, values, events = parsed
     options = checked(step, values)
+    if is_further_one():
+        return _help(step, options)
 
     from understudy.cli.drawing import Drawing, EventLog
     from understudy.cli.steering import obey_signals, obey_standard_input
@@ -65,6 +73,23 @@ def _command(tokens: Sequence[str]) -> int:
 
     print_report(report)
     return 3 if report.failed else 0
+
+
+def _help(step: "Step", options: "Options") -> int:
+    """Exit code of a process that torchrun started beside the first, which alone talks.
+
+    Raises:
+        OptionError: the step is one that runs in one process.
+    """
+    from understudy.cli.steering import obey_signals
+    from understudy.job import Job
+    from understudy.steps.together import check_may_run_together
+
+    check_may_run_together(step.name)
+    job = Job(step.name)
+    obey_signals(job)
+    step.function(options, job)
+    return 0
 
 
 def _one_line(error: UnderstudyError) -> str:

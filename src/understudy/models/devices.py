@@ -29,6 +29,28 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def devices_of(names: str) -> list[str]:
+    """Devices named in a row: "0,1" are the first accelerators, "cpu,cpu" the processor twice.
+
+    Raises:
+        OptionError: there is no such device here, or one that does one thing at a time twice.
+    """
+    available = available_devices()
+    kind = available[1] if len(available) > 1 else "cuda"
+    given = [name.strip() for name in names.split(",")]
+    found = [f"{kind}:{name}" if name.isdecimal() else name for name in given]
+    wrong = [name for name in found if name not in available]
+    wrong += [name for name in found if name != "cpu" and found.count(name) > 1]
+    if wrong:
+        raise OptionError(
+            "--devices",
+            expected=f"some of {', '.join(available)}, each once but cpu",
+            found=repr(names),
+            remedy="Numbers are those of the accelerators: 0,1 are the first two.",
+        )
+    return found
+
+
 def available_devices() -> list[str]:
     """Names of all devices here, the processor first; "cuda" is the one torch takes by itself."""
     found = ["cpu"]

@@ -8,7 +8,10 @@ from understudy.job import Job
 from understudy.mailbox import listening
 from understudy.models.config import ModelConfig
 from understudy.options import option, parse
+from understudy.processes import is_further_one
 from understudy.steps.perform import StepOptions
+from understudy.steps.together import Meeting, called_together, first_of
+from understudy.steps.train_team import help_to_train, train_together
 from understudy.training.options import TrainOptions
 from understudy.training.recipe_book import find_recipe
 from understudy.training.recipes import PRESETS, Preset
@@ -43,6 +46,12 @@ class TrainStepOptions(StepOptions, TrainOptions):
         "Faceset of many people, folder or pak, to learn from instead while --pretrain is on.",
         group="Losses",
     )
+    devices: str = option(
+        "",
+        'Train on several devices at once, one process each, that share every batch: "0,1" are '
+        'the first two accelerators, "cpu,cpu" two processes on the processor.',
+        group="Machine",
+    )
     resolution: int | None = option(
         None,
         "Side of the face in pixels; fixed once the model is made.",
@@ -73,9 +82,14 @@ def train(options: TrainStepOptions, job: Job) -> Report:
         MaterialError: a faceset is missing.
         StateError: the model on disk can't be loaded, or is of another shape than asked for.
     """
+    if is_further_one():
+        return _help(options, job)
+    with called_together() as meeting:
+        return _train(options, job, meeting)
+
+
+def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Report:
     from understudy.facesets.faceset import Faceset
-    from understudy.models.devices import all_threads, choose_device
-    from understudy.training import loop
     from understudy.training.curves import check_tensorboard, drawing
     from understudy.training.paging import FaceList
     from understudy.training.shown import check_chosen
@@ -87,7 +101,8 @@ def train(options: TrainStepOptions, job: Job) -> Report:
     folder = open_model(path) if exists else None
     recipe = None
     if options.recipe is not None:
-        recipe = find_recipe(options.recipe).for_device(choose_device(options.device).type)
+        _, device = first_of(meeting, options.devices, options.device)
+        recipe = find_recipe(options.recipe).for_device(device.type)
     given = recipe.preset if recipe is not None and options.preset is None else None
     base = given or PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
@@ -116,14 +131,22 @@ def train(options: TrainStepOptions, job: Job) -> Report:
             outputs=[path],
             details={"summary": f"trained to iteration {newest.iteration}"},
         )
-    all_threads(training.threads)
     start = newest.iteration if newest else 0
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
     curves = drawing(path / "tensorboard", job, after=start, wanted=training.tensorboard)
     with listening(workspace, job), curves:
-        result = loop.train(folder, faces[0], dst=faces[1], options=training, job=job, plan=plan)
+        result = train_together(
+            meeting,
+            options,
+            options.devices,
+            folder=folder,
+            faces=(faces[0], faces[1]),
+            training=training,
+            plan=plan,
+            job=job,
+        )
     report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
         job.message(f"training ended: {result.reason}")
@@ -148,6 +171,25 @@ def _check_swaps(options: TrainStepOptions, config: ModelConfig) -> None:
             found=f"{options.recipe or options.model}, which is of masks",
             remedy="Train it with: understudy mask train",
         )
+
+
+def _help(options: TrainStepOptions, job: Job) -> Report:
+    """What a further process of the run does: all is told by the first one."""
+    from understudy.facesets.faceset import Faceset
+    from understudy.training.distributed import Faces
+    from understudy.training.paging import FaceList
+
+    workspace = Workspace.open(options.workspace)
+
+    def open_faces(training: TrainOptions) -> tuple[Faces, Faces]:
+        src, dst = (
+            FaceList(Faceset.open(where), refuse=lambda item, reason: None)
+            for where in _face_dirs(workspace, options, training)
+        )
+        return src, dst
+
+    path = workspace.model_dir / options.model
+    return help_to_train(options.devices, open_faces=open_faces, model_dir=path, job=job)
 
 
 def _face_dirs(

@@ -1,9 +1,8 @@
-"""All faces of one side, decoded once, where there is room for them, and which of them come next.
+"""All faces of one side, decoded once, where there is room for them.
 
 Face samples in; batches of faces, masks and eye-mouth planes out. They stay on the device if they
 leave room for the network there, else in host memory, else in a file, read ahead; a batch is the
-same wherever they are. What is drawn at an iteration follows from seed and iteration alone, so a
-resumed run goes on exactly as the unbroken one. Knows no network.
+same wherever they are. Knows no network, nor which faces come next.
 
 Faces are kept at 1.5 times the network's resolution and read once, bilinearly, through the composed
 grid: measured against area-exact targets that is 46 dB (the predecessor's two cubic passes: 35 dB,
@@ -45,15 +44,16 @@ class SampleBank:
 
     `planes` holds red, green, blue, mask and, if asked for, eyes-and-mouth. `yaw` is in radians,
     positive as `head_pose` says; it and `shapes` take a millisecond a face and are found when first
-    asked for.
-    `names` tell the faces apart in messages.
+    asked for. `names` tell the faces apart in messages. `places` says at which place of `planes`
+    each face lies, of a bank that holds some of the faces only; the others have none.
     """
 
-    planes: UInt8[Tensor, "n c s s"] | PagedPlanes
+    planes: UInt8[Tensor, "h c s s"] | PagedPlanes
     find_yaw: Callable[[], Float64[np.ndarray, " n"]]
     find_shapes: Callable[[], Shapes]
     names: tuple[str, ...]
     device: torch.device
+    places: Int64[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -76,19 +76,32 @@ class SampleBank:
     def expect(self, indices: Int64[np.ndarray, " b"]) -> None:
         """Begin to fetch faces that will be gathered soon, if they have to be fetched."""
         if isinstance(self.planes, PagedPlanes):
-            self.planes.expect(indices)
+            self.planes.expect(self._places_of(indices))
 
     def gather(self, indices: Int64[np.ndarray, " b"]) -> Float[Tensor, "b c s s"]:
         """Planes of the faces at `indices`, 0..1, on the device."""
+        return self.fetch(indices).float().div_(255)
+
+    def fetch(self, indices: Int64[np.ndarray, " b"]) -> UInt8[Tensor, "b c s s"]:
+        """Planes of the faces at `indices` as they are kept, on the device."""
+        places = self._places_of(indices)
         if isinstance(self.planes, PagedPlanes):
-            chosen = torch.from_numpy(self.planes.gather(indices))
+            chosen = torch.from_numpy(self.planes.gather(places))
         elif self.planes.device == self.device:
-            chosen = self.planes[torch.from_numpy(indices).to(self.device)]
+            chosen = self.planes[torch.from_numpy(places).to(self.device)]
         else:
-            chosen = self.planes[torch.from_numpy(indices)]
+            chosen = self.planes[torch.from_numpy(places)]
         if self.device.type == "cuda" and chosen.device.type == "cpu":
             chosen = chosen.pin_memory()
-        return chosen.to(self.device, non_blocking=True).float().div_(255)
+        return chosen.to(self.device, non_blocking=True)
+
+    def _places_of(self, indices: Int64[np.ndarray, " b"]) -> Int64[np.ndarray, " b"]:
+        if self.places is None:
+            return indices
+        places: Int64[np.ndarray, " b"] = self.places[indices]
+        if (places < 0).any():
+            raise ValueError(f"faces {indices[places < 0]} are held by another process")
+        return places
 
 
 def build_bank(
@@ -105,8 +118,9 @@ def build_bank(
     cache_dir: Path | None = None,
     host_bytes: int | None = None,
     planes_of: Callable[..., UInt8[np.ndarray, "c s s"]] | None = None,
+    held: Int64[np.ndarray, " h"] | None = None,
 ) -> SampleBank:
-    """Bank of all `faces`, brought to one face type and size.
+    """Bank of all `faces`, or those of them at `held`, brought to one face type and size.
 
     `planes_of` makes four planes of a face in another way than `face_planes`.
 
@@ -136,22 +150,47 @@ def build_bank(
     def shapes() -> Shapes:
         return shapes_of(known, [_side_of(face) for face in known], face_type)
 
-    shape = (len(known), channels, size, size)
+    held, places = _held_among(len(known), held)
+    shape = (len(held), channels, size, size)
     place = _place(shape, device, host_bytes)
-    told = f"{side}: {len(known)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
+    told = f"{side}: {len(held)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
+    make_held = partial(_make_at, make, held)
     if place is None:
         paged = PagedPlanes(
-            make, count=len(known), channels=channels, size=size, folder=cache_dir, workers=workers
+            make_held,
+            count=len(held),
+            channels=channels,
+            size=size,
+            folder=cache_dir,
+            workers=workers,
         )
         how = "kept in a file" if paged.keeps else "not kept, as the disk has no room"
         job.message(f"{told}, too much for memory: read when needed, {how}")
-        return SampleBank(paged, yaw, shapes, names, device)
+        return SampleBank(paged, yaw, shapes, names, device, places)
     planes = torch.empty(*shape, dtype=torch.uint8, device=place)
-    _fill(planes, make, job=job, side=side, workers=workers)
+    _fill(planes, make_held, job=job, side=side, workers=workers)
     job.message(
         f"{told} in the memory of {'the ' if place == device else 'the host, not '}{device}"
     )
-    return SampleBank(planes, yaw, shapes, names, device)
+    return SampleBank(planes, yaw, shapes, names, device, places)
+
+
+def _held_among(
+    count: int, held: Int64[np.ndarray, " h"] | None
+) -> tuple[Int64[np.ndarray, " h"], Int64[np.ndarray, " n"] | None]:
+    """Which of `count` faces are held, and the place of each among them, -1 for the others."""
+    everything = np.arange(count, dtype=np.int64)
+    if held is None:
+        return everything, None
+    places = np.full(count, -1, np.int64)
+    places[held] = everything[: len(held)]
+    return held, places
+
+
+def _make_at(
+    make: Callable[[int], UInt8[np.ndarray, "c s s"]], held: Int64[np.ndarray, " h"], place: int
+) -> UInt8[np.ndarray, "c s s"]:
+    return make(int(held[place]))
 
 
 class _Maker:
@@ -254,57 +293,6 @@ def split_held_out(
         held.extend(int(i) for i in part[start : start + length])
     kept_aside = np.array(sorted(held), np.int64)
     return np.setdiff1d(everything, kept_aside), kept_aside
-
-
-Deck = Callable[[int], int]
-"""Which face the k-th draw takes."""
-
-
-def shuffled_deck(indices: Int64[np.ndarray, " n"], *, seed: Sequence[int]) -> Deck:
-    """Deck that goes through all `indices` in a new random order each time."""
-    orders = _Orders(len(indices), seed)
-
-    def take(draw: int) -> int:
-        return int(indices[orders.position(draw)])
-
-    return take
-
-
-def uniform_yaw_deck(
-    indices: Int64[np.ndarray, " n"], yaw: Float64[np.ndarray, " m"], *, seed: Sequence[int]
-) -> Deck:
-    """Deck that shows all head angles equally often.
-
-    127 bins between -1.2 and 1.2 radians; each round visits every bin that has faces once, in a new
-    order, and each bin goes through its own faces without repeats. Source: reference section 13.5.
-    """
-    edges = np.linspace(-1.2, 1.2, 128)
-    slot = np.clip(np.digitize(-yaw[indices], edges) - 1, 0, 127)
-    bins = [indices[slot == k] for k in np.unique(slot)]
-    rounds = _Orders(len(bins), [*seed, 0])
-    inside = [_Orders(len(members), [*seed, 1, k]) for k, members in enumerate(bins)]
-
-    def take(draw: int) -> int:
-        chosen = rounds.position(draw)
-        return int(bins[chosen][inside[chosen].position(draw // len(bins))])
-
-    return take
-
-
-class _Orders:
-    """Endless row of permutations of 0..count-1, each a function of seed and its number."""
-
-    def __init__(self, count: int, seed: Sequence[int]) -> None:
-        self._count, self._seed = count, tuple(seed)
-        self._number = -1
-        self._order = np.empty(0, np.int64)
-
-    def position(self, draw: int) -> int:
-        number, place = divmod(draw, self._count)
-        if number != self._number:
-            self._order = np.random.default_rng([*self._seed, number]).permutation(self._count)
-            self._number = number
-        return int(self._order[place])
 
 
 def _check(faces: Sequence[FaceSample], face_type: FaceType, side: str) -> None:

@@ -4,21 +4,22 @@ Banks and options in, batches out; the same iteration gives the same batch whate
 Knows no network and no files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from understudy.models.amp import draw_channels
 from understudy.models.config import ModelConfig
 from understudy.training import augment
 from understudy.training.augment import Draws, Ranges
-from understudy.training.bank import Deck, SampleBank, shuffled_deck, uniform_yaw_deck
+from understudy.training.bank import SampleBank
 from understudy.training.color_match import COLOR_MATCHES
+from understudy.training.decks import Deck, shuffled_deck, uniform_yaw_deck
 from understudy.training.options import TrainOptions, in_force
 from understudy.training.pairing import Pairing
 from understudy.training.step import Batch, SideBatch
@@ -38,30 +39,37 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of every batch is made here.
+    """Which part of every batch is made here, of a run that several processes make together.
 
-    Of `of` equal parts, each from faces of its own, the one of `rank`; None makes them all, which
-    is what the processes of a run over several see together.
+    Each holds some of the faces, and all send one another those that a batch asks for: `add_up`
+    replaces a tensor by the sum of what all have. So a batch is the same for any number of
+    processes, and each face is read once. The first one also holds those kept aside.
     """
 
-    rank: int | None = None
+    rank: int = 0
     of: int = 1
+    add_up: Callable[[Tensor], None] | None = None
 
-    @property
-    def parts(self) -> range:
-        """Numbers of the parts."""
-        return range(self.of) if self.rank is None else range(self.rank, self.rank + 1)
+    def rows(self, count: int) -> slice:
+        """Which of `count` faces of a batch are made here."""
+        return slice(self.rank * count // self.of, (self.rank + 1) * count // self.of)
+
+    def own(self, trained: Int64[np.ndarray, " t"], count: int) -> Bool[np.ndarray, " n"]:
+        """Which of `count` faces, of which some are trained on, are sent from here."""
+        mine = np.zeros(count, bool)
+        mine[trained[self.rank :: self.of]] = True
+        return mine
 
 
 WHOLE = Share()
 
 
 class _Standing(NamedTuple):
-    """Row of a batch whose input is a face of the other side, and how that one is moved."""
+    """Row of a batch whose input is a face of the other side, instead of its own."""
 
     row: int
+    own: int
     partner: int
-    shifts: Float32[np.ndarray, "2 n n"]
 
 
 class _Chosen(NamedTuple):
@@ -77,10 +85,10 @@ class _Chosen(NamedTuple):
 
 
 class BatchSource:
-    """Makes the batch of any iteration from seed and iteration alone.
+    """Makes the batch of any iteration, or the share of it, from seed and iteration alone.
 
     `attempt` counts roll-backs of an unhealthy run: it changes the draws, so that what broke the
-    run does not come again. With a `share`, sides hold the faces of its parts only.
+    run does not come again.
     """
 
     def __init__(
@@ -100,11 +108,10 @@ class BatchSource:
         self._attempt = attempt
         self._ranges = tuple(self._side_ranges(config, is_src=is_src) for is_src in (True, False))
         self._share = share
-        self._part_size = options.batch_size // share.of
-        start = share.parts[0] * self._part_size
-        self._rows = slice(start, start + len(share.parts) * self._part_size)
-        self._decks = tuple(self._parted(side, place) for place, side in enumerate(self._sides))
-        self._colors = self._parted(dst, _COLORS)
+        self._rows = share.rows(options.batch_size)
+        self._own = tuple(share.own(side.trained, len(side.bank)) for side in self._sides)
+        self._decks = tuple(self._deck(side, place) for place, side in enumerate(self._sides))
+        self._colors = shuffled_deck(dst.trained, seed=(options.seed, attempt, _COLORS))
         self._pairs = tuple(self._paired(place) for place in (0, 1))
 
     def batch(self, iteration: int) -> Batch:
@@ -145,53 +152,82 @@ class BatchSource:
     def _side_batch(self, place: int, number: int, *, again: bool) -> SideBatch:
         generator = _generator(self._options.seed, self._attempt, place, number)
         everyone = augment.draw(self._options.batch_size, self._ranges[place], generator=generator)
-        draws, bank = _rows(everyone, self._rows), self._sides[place].bank
         chosen = self._choose(place, number)
-        faces = bank.gather(chosen.places)
-        if bank.is_paged:
+        faces = self._faces(place, chosen.places, self._rows)
+        if self._sides[place].bank.is_paged:
             for ahead in range(1, _AHEAD + 1):
                 later = self._choose(place, number + ahead)
-                bank.expect(later.places)
-                self._sides[1 - place].bank.expect(later.partners)
+                self._expect(place, later.places)
+                self._expect(1 - place, later.partners)
         if place == 0 and self._options.ct_mode != "none":
             faces = self._recolored(faces, number)
+        draws = _rows(everyone, self._rows)
         made = side_batch(faces, draws, resolution=self._resolution)
         if again:
             return made._replace(warped=made.target)
-        return self._with_partners(made, place, chosen, draws) if chosen.standing else made
+        return self._with_partners(made, place, chosen, everyone) if chosen.standing else made
 
     def _choose(self, place: int, number: int) -> _Chosen:
-        """Faces of a draw; the first rows of each part are of those that have partners."""
+        """Faces of a draw; the first rows are of those that have partners."""
         places = self._indices(self._decks[place], number)
-        standing = []
-        count = round(self._options.cross_pairs * self._part_size)
-        for part, (pairing, deck) in enumerate(self._pairs[place]):
-            for k in range(count):
-                row, own = part * self._part_size + k, deck(number * count + k)
-                partner = pairing.partner(own, number)
-                places[row] = own
-                standing.append(_Standing(row, partner, pairing.shifts(own, partner)))
+        pairs = self._pairs[place]
+        if pairs is None:
+            return _Chosen(places, ())
+        (pairing, deck), standing = pairs, []
+        count = round(self._options.cross_pairs * self._options.batch_size)
+        for row in range(count):
+            own = deck(number * count + row)
+            partner = pairing.partner(own, number)
+            places[row] = own
+            standing.append(_Standing(row, own, partner))
         return _Chosen(places, standing)
 
     def _with_partners(
-        self, made: SideBatch, place: int, chosen: _Chosen, draws: Draws
+        self, made: SideBatch, place: int, chosen: _Chosen, everyone: Draws
     ) -> SideBatch:
         """The batch with the faces of the other side as input of some rows."""
-        rows = torch.tensor([one.row for one in chosen.standing])
-        faces = self._sides[1 - place].bank.gather(chosen.partners)[:, :3]
-        own = _rows(draws, rows).to(faces.device)
-        grid = augment.warped_grid(own, self._resolution)
-        shifts = torch.from_numpy(np.stack([one.shifts for one in chosen.standing])).to(
-            faces.device
-        )
+        start, end = self._rows.start, self._rows.stop
+        taken = [k for k, one in enumerate(chosen.standing) if start <= one.row < end]
+        faces = self._faces(1 - place, chosen.partners, np.array(taken, np.int64))[:, :3]
+        pairs = self._pairs[place]
+        if pairs is None or not taken:
+            return made
+        here = [chosen.standing[k] for k in taken]
+        rows = torch.tensor([one.row for one in here])
+        grid = augment.warped_grid(_rows(everyone, rows).to(faces.device), self._resolution)
+        stacked = np.stack([pairs[0].shifts(one.own, one.partner) for one in here])
+        shifts = torch.from_numpy(stacked).to(faces.device)
         read = augment.read(faces, augment.shifted_grid(grid, shifts)).clamp_(0, 1)
-        warped = made.warped.index_copy(0, rows.to(faces.device), read)
+        warped = made.warped.index_copy(0, (rows - start).to(faces.device), read)
         return made._replace(warped=warped)
 
-    def _indices(self, decks: Sequence[Deck], number: int) -> Int64[np.ndarray, " b"]:
-        """Places in the bank of the faces of a draw."""
-        size = self._part_size
-        return np.array([deck(number * size + k) for deck in decks for k in range(size)], np.int64)
+    def _indices(self, deck: Deck, number: int) -> Int64[np.ndarray, " b"]:
+        """Places in the bank of the faces of a draw, those of the whole batch."""
+        size = self._options.batch_size
+        return np.array([deck(number * size + k) for k in range(size)], np.int64)
+
+    def _faces(
+        self, place: int, indices: Int64[np.ndarray, " b"], taken: slice | Int64[np.ndarray, " k"]
+    ) -> Tensor:
+        """Planes of those that are `taken` of the faces at `indices` in a bank.
+
+        Of several processes each asks for the same `indices`, and takes its own.
+        """
+        bank = self._sides[place].bank
+        if self._share.add_up is None:
+            return bank.gather(indices[taken])
+        mine = self._own[place][indices]
+        sent = bank.fetch(indices[mine])
+        everyone = sent.new_zeros((len(indices), *sent.shape[1:]))
+        everyone[torch.from_numpy(mine).to(sent.device)] = sent
+        self._share.add_up(everyone)
+        if not isinstance(taken, slice):
+            return everyone[torch.from_numpy(taken).to(sent.device)].float().div_(255)
+        return everyone[taken].float().div_(255)
+
+    def _expect(self, place: int, indices: Int64[np.ndarray, " b"]) -> None:
+        """Begin to fetch those of the faces that are sent from here."""
+        self._sides[place].bank.expect(indices[self._own[place][indices]])
 
     def _make(self, place: int, indices: Int64[np.ndarray, " b"], draws: Draws) -> SideBatch:
         faces = self._sides[place].bank.gather(indices)
@@ -199,17 +235,12 @@ class BatchSource:
 
     def _recolored(self, faces: Tensor, number: int) -> Tensor:
         """Src planes in the colours of random dst faces, whole pictures in those of others."""
-        others = self._sides[1].bank.gather(self._indices(self._colors, number))[:, :3]
-        match, size = COLOR_MATCHES[self._options.ct_mode], self._part_size
-        pictures = [
-            match(
-                faces[k * size : (k + 1) * size, :3],
-                others[k * size : (k + 1) * size],
-                _generator(*self._seed(_COLORS, part), number),
-            )
-            for k, part in enumerate(self._share.parts)
-        ]
-        return torch.cat([torch.cat(pictures), faces[:, 3:]], dim=1)
+        others = self._faces(1, self._indices(self._colors, number), self._rows)[:, :3]
+        seed = (self._options.seed, self._attempt, _COLORS, number)
+        rows = range(self._options.batch_size)[self._rows]
+        draws = [_generator(*seed, row) for row in rows]
+        pictures = COLOR_MATCHES[self._options.ct_mode](faces[:, :3], others, draws)
+        return torch.cat([pictures, faces[:, 3:]], dim=1)
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options
@@ -226,38 +257,25 @@ class BatchSource:
             parity=options.dfl_parity,
         )
 
-    def _parted(self, side: Side, place: int) -> tuple[Deck, ...]:
-        """The deck of each part that is made here."""
-        step = len(self._share.parts)
-        parts = enumerate(self._share.parts)
-        return tuple(self._deck(side, place, side.trained[k::step], part) for k, part in parts)
-
-    def _paired(self, place: int) -> list[tuple[Pairing, Deck]]:
-        """For each part that is made here, the pairs of its faces and the order they come in."""
+    def _paired(self, place: int) -> tuple[Pairing, Deck] | None:
+        """The pairs of a side's faces and the order they come in; None without any."""
         if not self._options.cross_pairs:
-            return []
+            return None
         own, other = self._sides[place], self._sides[1 - place]
-        step, pairs = len(self._share.parts), []
-        for k, part in enumerate(self._share.parts):
-            pairing = Pairing(
-                own.bank.shapes,
-                other.bank.shapes,
-                own_places=own.trained[k::step],
-                other_places=other.trained[k::step],
-            )
-            seed = (*self._seed(_PAIRS, part), place)
-            pairs.append((pairing, shuffled_deck(pairing.places, seed=seed)))
-        return pairs
+        pairing = Pairing(
+            own.bank.shapes,
+            other.bank.shapes,
+            own_places=own.trained,
+            other_places=other.trained,
+        )
+        seed = (self._options.seed, self._attempt, _PAIRS, place)
+        return pairing, shuffled_deck(pairing.places, seed=seed)
 
-    def _deck(self, side: Side, place: int, indices: Int64[np.ndarray, " n"], part: int) -> Deck:
-        seed = self._seed(place, part)
-        if self._options.uniform_yaw and place != _COLORS:
-            return uniform_yaw_deck(indices, side.bank.yaw, seed=seed)
-        return shuffled_deck(indices, seed=seed)
-
-    def _seed(self, place: int, part: int) -> tuple[int, ...]:
+    def _deck(self, side: Side, place: int) -> Deck:
         seed = (self._options.seed, self._attempt, place)
-        return seed if self._share.of == 1 else (*seed, part)
+        if self._options.uniform_yaw:
+            return uniform_yaw_deck(side.trained, side.bank.yaw, seed=seed)
+        return shuffled_deck(side.trained, seed=seed)
 
 
 def _rows(draws: Draws, rows: slice | Int64[Tensor, " k"]) -> Draws:

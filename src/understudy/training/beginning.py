@@ -78,6 +78,13 @@ def take_up(plan: Plan | None, state: TrainState, say: Say) -> None:
             say(f"recipe {state.plan.recipe} goes on in phase {number}, {name}")
 
 
+def to_load_by(state: TrainState) -> TrainOptions:
+    """Options to load the faces by: with all that any phase needs of them."""
+    options, plan = state.acting, state.plan
+    often = plan is not None and plan.ever("eyes_mouth_prio", state.options)
+    return options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
+
+
 def take_over(step: TrainStep | MaskStep, state: TrainState, say: Say) -> None:
     """Let the optimizer go on with what was saved; one of another kind begins anew."""
     saved, optimizer = state.optimizer, step.optimizer

@@ -1,11 +1,11 @@
 """Colours of src faces moved to those of dst faces, a batch at a time on the faces' device.
 
-Two batches of pictures and a generator in, one batch out. The methods are those of
+Two batches of pictures and a generator for each in, one batch out. The methods are those of
 `imaging.color`, without masks, written for tensors: what takes a picture at a time there would hold
 up training. Sources are named there; constants of reference "pipeline", section 18.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -15,10 +15,12 @@ from torch.nn import functional as F
 from understudy.registry import Registry
 
 Faces = Float[Tensor, "b 3 h w"]
-ColorMatch = Callable[[Faces, Faces, torch.Generator], Faces]
+Generators = Sequence[torch.Generator]
+ColorMatch = Callable[[Faces, Faces, Generators], Faces]
 
 COLOR_MATCHES: Registry[ColorMatch] = Registry("colour transfer of training")
-"""Each gives src faces the colours of as many dst faces; generators are the CPU's."""
+"""Each gives src faces the colours of as many dst faces; what is random about a face comes from its
+own generator, on the CPU, so that it does not depend on the faces beside it."""
 
 _RIDGE = 1e-5
 _SMALLEST = 2.220446049250313e-16
@@ -36,13 +38,13 @@ _RGB_TO_XYZ = (
 
 
 @COLOR_MATCHES.register("none")
-def keep(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def keep(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """`src` as it is."""
     return src
 
 
 @COLOR_MATCHES.register("rct")
-def match_lab(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def match_lab(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """Mean and spread of each Lab channel."""
     own, others = _to_lab(src), _to_lab(dst)
     mean, other_mean = (x.mean((2, 3), keepdim=True) for x in (own, others))
@@ -54,7 +56,7 @@ def match_lab(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
 
 
 @COLOR_MATCHES.register("lct")
-def match_roots(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def match_roots(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """Mean and covariance, by the symmetric roots of both."""
     (mean, own), (other_mean, others) = _moments(src), _moments(dst)
     ridge = _RIDGE * torch.eye(3, device=own.device, dtype=own.dtype)
@@ -63,7 +65,7 @@ def match_roots(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
 
 
 @COLOR_MATCHES.register("mkl")
-def match_transport(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def match_transport(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """Mean and covariance, by the smallest movement of colours."""
     (mean, own), (other_mean, others) = _moments(src), _moments(dst)
     root = _root(own)
@@ -72,11 +74,11 @@ def match_transport(src: Faces, dst: Faces, generator: torch.Generator) -> Faces
 
 
 @COLOR_MATCHES.register("idt")
-def match_histograms(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def match_histograms(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """Histograms along random axes, in twenty rounds of a twentieth."""
     moving, still = src.flatten(2), dst.flatten(2)  # b 3 (h w)
     for _ in range(_IDT_ROUNDS):
-        axes = _rotations(len(src), generator).to(src.device)
+        axes = _rotations(generators).to(src.device)
         along, wanted = axes @ moving, axes @ still
         change = _match_rows(along.flatten(0, 1), wanted.flatten(0, 1)).view_as(along) - along
         moving = moving + axes.transpose(1, 2) @ change / _IDT_ROUNDS
@@ -84,7 +86,7 @@ def match_histograms(src: Faces, dst: Faces, generator: torch.Generator) -> Face
 
 
 @COLOR_MATCHES.register("sot")
-def match_slices(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
+def match_slices(src: Faces, dst: Faces, generators: Generators) -> Faces:
     """Sliced optimal transport with the movement of pixels smoothed.
 
     The movement is so smooth that every third pixel each way tells it: a ninth of the work.
@@ -94,7 +96,7 @@ def match_slices(src: Faces, dst: Faces, generator: torch.Generator) -> Faces:
     shape = start.shape
     moving, still = start.flatten(2), dst[..., thin, thin].flatten(2)
     for _ in range(_SOT_STEPS):
-        directions = torch.randn(len(src), _SOT_BATCH, 3, generator=generator)
+        directions = _normals(generators, _SOT_BATCH, 3)
         directions = (directions / directions.norm(dim=2, keepdim=True)).to(src.device)
         along, order = torch.sort(directions @ moving, dim=2)  # b d n
         wanted = _spread(torch.sort(directions @ still, dim=2).values, along.shape[2])
@@ -180,9 +182,14 @@ def _cumulated(places: Tensor, bins: int) -> Tensor:
     return F.pad(shares, (1, 0)) + slope
 
 
-def _rotations(count: int, generator: torch.Generator) -> Tensor:
-    """Rotations of space, uniform over all: (count, 3, 3)."""
-    q, r = torch.linalg.qr(torch.randn(count, 3, 3, generator=generator))
+def _normals(generators: Generators, *shape: int) -> Tensor:
+    """Random normals of that shape from each generator."""
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+
+
+def _rotations(generators: Generators) -> Tensor:
+    """As many rotations of space, uniform over all: (b, 3, 3)."""
+    q, r = torch.linalg.qr(_normals(generators, 3, 3))
     q = q * torch.sign(torch.diagonal(r, dim1=1, dim2=2))[:, None, :]
     turned: Tensor = q * torch.linalg.det(q)[:, None, None]
     return turned

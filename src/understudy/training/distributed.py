@@ -1,274 +1,342 @@
-"""One training run in several processes: each takes an equal part of every batch.
+"""One training run in several processes: each makes an equal part of every batch.
 
-Gradients are summed over the processes before the update, so that all hold the same weights and the
-run is that of one process with the whole batch. Each process holds its own part of the faces. The
-first one alone writes, measures, listens to the user and counts the time; the others hear from it
-what it heard. The others are started here, one for each further device of this machine.
-Knows no step.
+The first process runs the loop as if it were alone, and before it does what takes all of them it
+says so: load the faces, take over the model, make the next iteration. The others do as they are
+told, each with its part of the faces and of the batch. Gradients are added up before the update, so
+that all hold the same weights and the run is that of one process with the whole batch. The first
+one alone draws, writes, measures, and listens to the user. Knows no step.
 """
 
-import json
-import socket
-import tempfile
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any  # JSON values
+from typing import Annotated, Any, Literal  # what the loop takes is passed on as it is
 
 import torch
-import torch.distributed as dist
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
-from torch._C._distributed_c10d import TCPStore
 
-from understudy.errors import Cancelled, OptionError, StateError
-from understudy.job import Command, Job
-from understudy.training.batches import BatchSource, Share
+from understudy.errors import Cancelled, MaterialError, OptionError, UnderstudyError
+from understudy.job import Job
+from understudy.models import build
+from understudy.models.config import ModelConfig
+from understudy.models.face_model import FaceModel, as_face_model
+from understudy.training.batches import BatchSource, Side
+from understudy.training.beginning import to_load_by
 from understudy.training.loop import Trainer
+from understudy.training.mask_batches import MaskBatch
 from understudy.training.mask_step import MaskLosses
-from understudy.training.state import ModelFolder, TrainState
-from understudy.training.step import StepLosses, TrainStep
-from understudy.training.watch import Watch
+from understudy.training.options import TrainOptions
+from understudy.training.setting import changed
+from understudy.training.sides import load_side
+from understudy.training.state import ModelFolder
+from understudy.training.step import Batch, StepLosses, TrainStep
+from understudy.training.team import Team
+from understudy.training.wire import FirstEnd, OtherEnd, Over, Word
+from understudy.types import FaceSample
 
-_BUCKET = 1 << 23  # numbers that travel at once
-_PATIENCE = timedelta(days=2)  # a pause is no failure
-_ARRIVAL = timedelta(minutes=3)
-_TELL_EVERY = 16  # iterations, on an accelerator
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Place of a process among all: its number, how many there are, the port where they meet."""
-
-    rank: int
-    size: int
-    port: int
+Faces = Sequence[FaceSample]
 
 
-class Team:
-    """The processes of a run, as one of them sees it."""
+class _Said(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __init__(self, spot: Spot, device: torch.device) -> None:
-        self.rank, self.size = spot.rank, spot.size
-        self._device = device
-        if device.type in ("cuda", "xpu"):
-            getattr(torch, device.type).set_device(device)
-        backend = {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "gloo")
-        store = TCPStore(
-            "127.0.0.1", spot.port, spot.size, is_master=spot.rank == 0, timeout=_ARRIVAL
+    def word(self) -> Word:
+        """What goes over the wire."""
+        return self.model_dump(mode="json")
+
+
+class Load(_Said):
+    """Load your part of the faces; `faces` is what all have to agree on."""
+
+    do: Literal["load"] = "load"
+    config: ModelConfig
+    options: TrainOptions
+    faces: tuple[str, str]
+
+
+class TakeOver(_Said):
+    """Take over the model as it now is, to train it with these options."""
+
+    do: Literal["take over"] = "take over"
+    options: TrainOptions
+    attempt: int
+    updates: int
+
+
+class Iterate(_Said):
+    """Make your part of a batch and learn from it."""
+
+    do: Literal["iterate"] = "iterate"
+    number: int
+    late: bool
+    rate: float
+
+
+LoadSides = Callable[[Load], tuple[Side, Side]]
+
+_SAID: TypeAdapter[Load | TakeOver | Iterate] = TypeAdapter(
+    Annotated[Load | TakeOver | Iterate, Field(discriminator="do")]
+)
+
+
+class Lead:
+    """What the first process says to the others, each time before it does the same."""
+
+    def __init__(self, team: Team[FirstEnd]) -> None:
+        self.team = team
+
+    def load(self, config: ModelConfig, options: TrainOptions, faces: tuple[str, str]) -> None:
+        """Let all load their part of the faces."""
+        check_batch_size(options.batch_size, self.team.size)
+        self.team.wire.say(Load(config=config, options=options, faces=faces).word())
+
+    def hand_over(self, step: TrainStep, options: TrainOptions, *, attempt: int = 0) -> None:
+        """Let all go on from the model and optimizer of `step`, and add up gradients from now."""
+        # Another kind of processor would choose otherwise, and round otherwise.
+        precision = "bf16" if step.dtype == torch.bfloat16 else "fp32"
+        said = TakeOver(
+            options=options.model_copy(update={"precision": precision, "ema": 0.0}),
+            attempt=attempt,
+            updates=step.optimizer.iteration,
         )
-        dist.init_process_group(
-            backend, store=store, rank=spot.rank, world_size=spot.size, timeout=_PATIENCE
-        )
+        self.team.wire.say(said.word())
+        self.team.hand_round(_everything(step))
+        step.share_gradients(self.team.sum_gradients)
 
-    def close(self) -> None:
-        """Leave the others."""
-        dist.destroy_process_group()
-
-    def wait(self) -> None:
-        """Until all have come here."""
-        self.hear(None)
-        self.mean(torch.zeros(1, device=self._device))
-
-    def hear(self, word: Any) -> Any:
-        """The JSON value that the first process says; what others say is not heard."""
-        said = json.dumps(word).encode() if self.rank == 0 else b""
-        length = torch.tensor([len(said)], device=self._device)
-        dist.broadcast(length, src=0)
-        text = torch.empty(int(length), dtype=torch.uint8, device=self._device)
-        if self.rank == 0:
-            text.copy_(torch.frombuffer(bytearray(said), dtype=torch.uint8))
-        dist.broadcast(text, src=0)
-        return json.loads(bytes(text.cpu().tolist()))
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean of what all have."""
-        values = values.float()
-        dist.all_reduce(values)
-        return values / self.size
-
-    @torch.no_grad()
-    def sum_gradients(self, parts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
-        """Gradients of the whole batch, of those of its parts here and in the others."""
-        summed: dict[str, Tensor] = {}
-        for part in parts:
-            for name, gradient in part.items():
-                summed[name] = summed[name] + gradient if name in summed else gradient
-        names = sorted(summed)  # threads may have found them in another order elsewhere
-        for bucket in _buckets(names, summed):
-            row = torch.cat([summed[name].float().reshape(-1) for name in bucket])
-            dist.all_reduce(row)
-            pieces = torch.split(row, [summed[name].numel() for name in bucket])
-            for name, piece in zip(bucket, pieces, strict=True):
-                summed[name] = piece.view(summed[name].shape)
-        return [summed]
-
-
-def _buckets(names: Sequence[str], tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    bucket: list[str] = []
-    room = _BUCKET
-    for name in names:
-        if bucket and tensors[name].numel() > room:
-            yield bucket
-            bucket, room = [], _BUCKET
-        bucket.append(name)
-        room -= tensors[name].numel()
-    if bucket:
-        yield bucket
-
-
-class _TeamJob(Job):
-    """A job of which every process hears what the first one is told."""
-
-    def __init__(self, job: Job, team: Team) -> None:
-        self.__dict__.update(job.__dict__)
-        self._team = team
-
-    def commands(self) -> list[Command]:
-        own = super().commands()
-        if self._team.rank == 0:
-            self._team.hear([[command.name, dict(command.values)] for command in own])
-            return own
-        return [Command(name, values) for name, values in self._team.hear(None)]
-
-    def rest(self) -> bool:
-        word = "go on"
-        if self._team.rank == 0:
-            try:
-                word = "paused" if super().rest() else word
-            except Cancelled:
-                word = "cancelled"
-        word = self._team.hear(word)
-        if word == "cancelled":
-            raise Cancelled
-        return bool(word == "paused")
-
-
-class _TeamWatch(Watch):
-    """Measures of the first process, which has the faces kept aside."""
-
-    def __init__(self, watch: Watch, team: Team) -> None:
-        self.__dict__.update(watch.__dict__)
-        self._team = team
-
-    @property
-    def can_measure(self) -> bool:
-        return bool(self._team.hear(super().can_measure))
-
-    def measure(self, source: BatchSource, averaged: Mapping[str, Tensor]) -> dict[str, float]:
-        first = self._team.rank == 0
-        heard: dict[str, float] = self._team.hear(
-            super().measure(source, averaged) if first else None
-        )
-        return heard
-
-
-class _ReadOnly(ModelFolder):
-    """The model's folder for those who don't write; their previews are thrown away."""
-
-    def __init__(self, folder: ModelFolder) -> None:
-        super().__init__(folder.path, folder.config)
-        self._thrown_away = tempfile.TemporaryDirectory()
-        self.previews_dir = Path(self._thrown_away.name)
-
-    def sweep(self) -> None:
-        """Left to the first process."""
-
-    def save(self, state: TrainState) -> Path:
-        """Left to the first process."""
-        return self.saves_dir
-
-    def backup(self) -> Path:
-        """Left to the first process."""
-        return self.backups_dir
+    def iterate(self, step: TrainStep, number: int, *, late: bool = False) -> None:
+        """Let all make their part of a batch and learn from it."""
+        rate = step.optimizer.rule.learning_rate
+        self.team.wire.say(Iterate(number=number, late=late, rate=rate).word())
 
 
 class TeamTrainer(Trainer):
-    """The loop in one process of a team."""
+    """The loop, in the first process of a team."""
 
-    def __init__(self, folder: ModelFolder, *sides: Any, team: Team, job: Job, **rest: Any) -> None:
-        # the arguments are the loop's own, whatever they are
-        self._team = team
-        self._share = Share(team.rank, team.size)
-        size = rest["options"].batch_size
-        if size % team.size:
-            raise OptionError(
-                "--batch-size",
-                expected=f"a multiple of {team.size}, the number of processes",
-                found=str(size),
-                remedy=f"Give {size + team.size - size % team.size}, for example.",
-            )
-        own = folder if team.rank == 0 else _ReadOnly(folder)
-        super().__init__(own, *sides, job=_TeamJob(job, team), **rest)
+    def __init__(
+        self, folder: ModelFolder, src: Faces, *, team: Team[FirstEnd], job: Job, **rest: Any
+    ) -> None:
+        self._team, self._lead, self._share = team, Lead(team), team.share
+        team.wire.on_word = self._hear
+        super().__init__(folder, src, job=job, device=team.device, **rest)
+        for phase in self.state.plan.phases if self.state.plan is not None else ():
+            check_batch_size(int(phase.options.get("batch_size", team.size)), team.size)
+        job.message(f"{team.size} processes share each batch of {self._options.batch_size} faces")
 
-    def _make_step(self) -> TrainStep:
-        step = super()._make_step()
-        step.share_gradients(self._team.sum_gradients)
-        return step
-
-    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
-        return self._team.mean(super()._means(losses))
-
-    def _is_due(self) -> bool:
-        return self._device.type == "cpu" or self.state.iteration % _TELL_EVERY == 0
-
-    def _count_time(self) -> None:
-        super()._count_time()
-        self.state.seconds = self._team.hear(self.state.seconds)
+    def _load_sides(self) -> None:
+        src, dst = (mark_of(faces) for faces in self._faces)
+        self._lead.load(self._folder.config, to_load_by(self.state), (src, dst))
+        super()._load_sides()
+        self._team.wire.wait_ready(self._job.check)
 
     def _prepare(self) -> None:
         super()._prepare()
-        self._watch = _TeamWatch(self._watch, self._team)
+        self._lead.hand_over(self._step, self._options, attempt=self.state.attempt)
+
+    def _draw(self, *, late: bool) -> Batch | MaskBatch:
+        self._lead.iterate(self._step, self.state.iteration, late=late)
+        return super()._draw(late=late)
+
+    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
+        return sums(self._team, losses) / self._options.batch_size
+
+    def _set(self, values: Mapping[str, Any]) -> str:
+        changes = changed(self.state.options, values)
+        check_batch_size(changes.get("batch_size", self._team.size), self._team.size)
+        return super()._set(values)
+
+    def _hear(self, word: Word) -> None:
+        """What one of the others says; called by another thread."""
+        if word.get("say") == "stop":
+            self._job.cancel()
+        elif word.get("say") == "failed item":
+            self._job.fail(str(word["item"]), str(word["reason"]))
 
 
-Member = Callable[[Spot, str], None]
-"""What a further process does, given its spot and the name of its device; can be sent to it."""
+def check_batch_size(batch_size: int, num_processes: int) -> None:
+    """Nothing, if each process gets a face of every batch.
+
+    Raises:
+        OptionError: some would get none.
+    """
+    if batch_size < num_processes:
+        raise OptionError(
+            "--batch-size",
+            expected=f"{num_processes} or more, a face for each process",
+            found=str(batch_size),
+            remedy="It counts the faces of all processes together; give more, or fewer devices.",
+        )
+
+
+def load_part(
+    said: Load,
+    faces: tuple[Faces, Faces],
+    *,
+    team: Team[OtherEnd],
+    job: Job,
+    cache_dir: Path | None,
+) -> tuple[Side, Side]:
+    """The part of `faces` that a further process holds.
+
+    Raises:
+        MaterialError: they are not those of the first process.
+    """
+    sides = []
+    for name, own, wanted in zip(("src", "dst"), faces, said.faces, strict=True):
+        if mark_of(own) != wanted:
+            raise MaterialError(
+                f"{name}, on process {team.rank + 1}",
+                expected=f"the {wanted.partition(' ')[0]} faces of the first process",
+                found=f"{len(own)}, or others",
+                remedy="Give every machine the same facesets.",
+            )
+        side = load_side(
+            own,
+            name,
+            config=said.config,
+            options=said.options,
+            device=team.device,
+            job=job,
+            cache_dir=cache_dir,
+            share=team.share,
+        )
+        sides.append(side)
+    src, dst = sides
+    return src, dst
+
+
+def mark_of(faces: Faces) -> str:
+    """What tells whether two processes have the same faces: their number, and a hash of names."""
+    names = "\n".join(f"{face.name}\t{face.source_name}" for face in faces)
+    return f"{len(faces)} {hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+def _everything(step: TrainStep) -> dict[str, Tensor]:
+    """What the next iterations follow from, but averages: they lead nowhere."""
+    tensors = {f"model/{k}": v for k, v in step.model.state_dict().items()}
+    slots = step.optimizer.state_tensors()
+    tensors |= {f"optimizer/{k}": v for k, v in slots.items() if not k.startswith("average/")}
+    adversaries = step.adversaries.state_tensors()
+    return tensors | {f"adversaries/{k}": v for k, v in adversaries.items()}
+
+
+def sums(team: Team[FirstEnd] | Team[OtherEnd], losses: StepLosses | MaskLosses) -> Tensor:
+    """Losses of both sides, each summed over the whole batch."""
+    summed = torch.stack([loss.sum() for loss in losses])
+    team.add_up(summed)
+    return summed
+
+
+class Member:
+    """A further process of a team, which does as the first one says."""
+
+    _config: ModelConfig
+    _sides: tuple[Side, Side]
+    _model: FaceModel | None
+    _step: TrainStep | None
+    _sources: tuple[BatchSource, BatchSource]
+
+    def __init__(self, team: Team[OtherEnd], job: Job, load: LoadSides) -> None:
+        self._team, self._job, self._load = team, job, load
+        self._model = self._step = None
+        self._asked_to_stop = False
+        team.wire.on_over = job.cancel
+
+    def run(self) -> None:
+        """Work until the first process says that it is over.
+
+        Raises:
+            StateError: the first process is lost.
+        """
+        wire = self._team.wire
+        try:
+            while True:
+                self._obey(_SAID.validate_python(wire.hear(self._look_up)))
+        except Over:
+            return
+        except Cancelled:  # while it did not listen
+            self._ask_to_stop()
+            wire.is_over.wait()
+
+    def _obey(self, said: Load | TakeOver | Iterate) -> None:
+        if isinstance(said, Load):
+            self._config, self._sides = said.config, self._load(said)
+            self._team.wire.tell("ready")
+        elif isinstance(said, TakeOver):
+            self._take_over(said)
+        else:
+            self._iterate(said)
+
+    def _take_over(self, said: TakeOver) -> None:
+        self._step = None  # two of them at once may not fit the device
+        model = self._model or as_face_model(build(self._config))
+        step = TrainStep(model, said.options, device=self._team.device)
+        self._model = step.model
+        tensors = _everything(step)
+        self._team.hand_round(tensors)
+        adversaries = _under("adversaries/", tensors)
+        step.adversaries.load_state_tensors(adversaries, self._job.message)
+        step.optimizer.iteration = said.updates
+        step.refresh()
+        step.share_gradients(self._team.sum_gradients)
+        self._step = step
+        still = said.options.model_copy(update={"random_warp": False})
+        source, late_source = (
+            BatchSource(
+                *self._sides,
+                self._config,
+                options,
+                attempt=said.attempt,
+                share=self._team.share,
+            )
+            for options in (said.options, still)
+        )
+        self._sources = source, late_source
+
+    def _iterate(self, said: Iterate) -> None:
+        if self._step is None:
+            raise ValueError("there is no model to train yet")
+        self._step.set_learning_rate(said.rate)
+        sums(self._team, self._step(self._sources[said.late].batch(said.number)))
+
+    def _look_up(self) -> None:
+        """While there is nothing to do: has someone asked this process to end?"""
+        try:
+            self._job.check()
+        except Cancelled:
+            if not self._asked_to_stop:
+                self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        self._asked_to_stop = True
+        self._team.wire.tell("stop")
+
+
+class MemberJob(Job):
+    """The job of a further process: the first one hears of items that failed, no more."""
+
+    def __init__(self, job: Job, wire: OtherEnd) -> None:
+        self.__dict__ = job.__dict__  # one and the same job, whoever speaks to it
+        self._wire = wire
+
+    def fail(self, item: str, reason: str) -> None:
+        """Let the first process record an item that could not be done."""
+        self._wire.tell("failed item", item=item, reason=reason)
 
 
 @contextmanager
-def others_started(devices: Sequence[str], member: Member) -> Iterator[Spot]:
-    """Spot of this process, the first, while `member` runs in one more for each further device.
-
-    Raises:
-        StateError: one of them ended by a failure.
-    """
-    spot = Spot(0, len(devices), _free_port())
-    context = get_context("spawn")
-    others = [
-        context.Process(target=member, args=(Spot(rank, spot.size, spot.port), device), daemon=True)
-        for rank, device in enumerate(devices)
-        if rank
-    ]
-    for other in others:
-        other.start()
+def failures_told(wire: OtherEnd) -> Iterator[None]:
+    """The first process is told of an error that ends this one."""
     try:
-        yield spot
-    except RuntimeError as error:  # torch's word for a lost connection, whatever lost it
-        for other in others:
-            other.join(5)
-        _check_ended(others, error)
+        yield
+    except UnderstudyError as error:
+        wire.tell("failed", reason=str(error), is_bug=False)
         raise
-    finally:
-        for other in others:
-            other.join(20)
-            if other.is_alive():
-                other.terminate()
+    except Exception as error:
+        wire.tell("failed", reason=f"{type(error).__name__}: {error}", is_bug=True)
+        raise
 
 
-def _check_ended(others: Sequence[Any], error: RuntimeError) -> None:
-    failed = [k for k, other in enumerate(others, start=1) if other.exitcode not in (None, 0)]
-    if failed:
-        raise StateError(
-            f"process {failed[0] + 1} of {len(others) + 1}",
-            expected="to train to the end",
-            found=f"it ended with exit code {others[failed[0] - 1].exitcode}",
-            remedy="See what it said above; the last save is kept, start again to go on.",
-        ) from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -25,6 +25,7 @@ from understudy.training.beginning import (
     move_on,
     take_over,
     take_up,
+    to_load_by,
 )
 from understudy.training.health import Health, Unhealthy
 from understudy.training.history import is_likeness
@@ -86,11 +87,12 @@ class Trainer:
         options: TrainOptions,
         job: Job,
         plan: Plan | None = None,
+        device: torch.device | None = None,
     ) -> None:
         if options.threads:
             torch.set_num_threads(options.threads)
         self._folder, self._options, self._job = folder, options, job
-        self._device = choose_device(options.device)
+        self._device = device or choose_device(options.device)
         self._faces = (src, dst)
         folder.sweep()
         self.state = begin(folder, options, job.message)
@@ -190,8 +192,10 @@ class Trainer:
         if options.lr_fall or options.lr_warmup:
             rate = learning_rate(options, iteration=self.state.iteration, share=share)
             self._step.set_learning_rate(rate)
-        unwarped = options.unwarped_end > 0 and share >= 1 - options.unwarped_end
-        return (self._late_source if unwarped else self._source).batch(self.state.iteration)
+        return self._draw(late=options.unwarped_end > 0 and share >= 1 - options.unwarped_end)
+
+    def _draw(self, *, late: bool) -> Batch | MaskBatch:
+        return (self._late_source if late else self._source).batch(self.state.iteration)
 
     def _tell(self) -> None:
         """Bring the losses over from the device, check them, keep them, report the last ones."""
@@ -374,9 +378,7 @@ class Trainer:
         return BatchSource(src, dst, config, options, attempt=attempt, share=self._share)
 
     def _load_sides(self) -> None:
-        options, plan, config = self.state.acting, self.state.plan, self._folder.config
-        often = plan is not None and plan.ever("eyes_mouth_prio", self.state.options)
-        options = options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
+        options, config = to_load_by(self.state), self._folder.config
         self._eyes_mouth = options.eyes_mouth_prio
         self._sides = tuple(
             load_side(

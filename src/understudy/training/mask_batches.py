@@ -19,7 +19,8 @@ from understudy.models.config import ModelConfig
 from understudy.training import augment
 from understudy.training import mask_filters as filters
 from understudy.training.augment import Ranges
-from understudy.training.bank import SampleBank, shuffled_deck
+from understudy.training.bank import SampleBank
+from understudy.training.decks import shuffled_deck
 from understudy.training.options import TrainOptions
 from understudy.training.seeds import generator_of
 

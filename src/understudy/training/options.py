@@ -16,7 +16,12 @@ class TrainOptions(Options):
 
     target_iter: int = option(0, "Stop at this iteration; 0 = no limit.", ge=0)
     minutes: float = option(0.0, "Stop after this many minutes of training; 0 = no limit.", ge=0)
-    batch_size: int = option(4, "Faces of each side per iteration.", ge=1, le=512)
+    batch_size: int = option(
+        4,
+        "Faces of each side per iteration; of several devices, all together.",
+        ge=1,
+        le=512,
+    )
     learning_rate: float = option(5e-5, "Step size of the optimizer.", gt=0, le=0.1)
     lr_warmup: int = option(
         0, "Let the step size rise over this many first iterations.", group="Optimizer", ge=0
@@ -138,7 +143,12 @@ class TrainOptions(Options):
         ge=1,
         le=512,
     )
-    threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
+    threads: int = option(
+        0,
+        "Processor threads, of each process if there are several; 0 = all cores.",
+        group="Machine",
+        ge=0,
+    )
     seed: int = option(0, "Fixes every random draw.", group="Machine", ge=0)
     guard: bool = option(
         True, "Go back to the last good save when training goes wrong.", group="Safety"

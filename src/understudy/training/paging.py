@@ -65,7 +65,10 @@ class PagedPlanes:
         """The planes of the faces at `indices`."""
         self._begin(indices)
         found = {index: self._coming.pop(index) for index in dict.fromkeys(map(int, indices))}
-        return np.stack([found[int(index)].result() for index in indices])
+        gathered = np.empty((len(indices), *self._shape), np.uint8)
+        for place, index in enumerate(map(int, indices)):
+            gathered[place] = found[index].result()
+        return gathered
 
     def _begin(self, indices: Int64[np.ndarray, " n"]) -> None:
         for index in map(int, indices):
@@ -128,30 +131,6 @@ class FaceList(Sequence[FaceSample]):
         if isinstance(index, slice):
             return [self._faces[place] for place in self._places[index]]
         return self._faces[self._places[index]]
-
-    def __iter__(self) -> Iterator[FaceSample]:
-        return iter(self._known)
-
-
-class FacePart(Sequence[FaceSample]):
-    """The faces at `places` among others."""
-
-    def __init__(self, faces: Sequence[FaceSample], places: Int64[np.ndarray, " n"]) -> None:
-        known = list(faces)
-        self._faces, self._places = faces, places
-        self._known = [known[place] for place in places]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> FaceSample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[FaceSample]: ...
-    def __getitem__(self, index: int | slice) -> FaceSample | Sequence[FaceSample]:
-        if isinstance(index, slice):
-            return [self._faces[int(place)] for place in self._places[index]]
-        return self._faces[int(self._places[index])]
 
     def __iter__(self) -> Iterator[FaceSample]:
         return iter(self._known)

@@ -15,7 +15,6 @@ from understudy.models.config import ModelConfig
 from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import WHOLE, Share, Side
 from understudy.training.options import TrainOptions, in_force
-from understudy.training.paging import FacePart
 from understudy.types import FaceSample
 
 
@@ -32,7 +31,7 @@ def load_side(
 ) -> Side:
     """The faces called `name`, on the device or where there is room, maybe a file in `cache_dir`.
 
-    Of a `share` that is one of several, those of this process.
+    Of a `share` that is one of several, those that this process holds.
 
     Raises:
         MaterialError: there are none, or they are too tight for the model.
@@ -41,8 +40,6 @@ def load_side(
     trained, held_out = split_held_out(
         names_in_time(faces), share=options.held_out, seed=options.seed
     )
-    if share.rank is not None:
-        faces, trained, held_out = _part(faces, trained, held_out, share)
     bank = build_bank(
         faces,
         resolution=config.resolution,
@@ -54,19 +51,21 @@ def load_side(
         side=name,
         workers=job.workers,
         cache_dir=cache_dir,
+        held=_held(trained, held_out, share),
     )
     return Side(bank, trained, held_out)
 
 
-def _part(
-    faces: Sequence[FaceSample],
-    trained: Int64[np.ndarray, " t"],
-    held_out: Int64[np.ndarray, " h"],
-    share: Share,
-) -> tuple[Sequence[FaceSample], Int64[np.ndarray, " own"], Int64[np.ndarray, " aside"]]:
-    """What one process of several holds; the first one also those kept aside, which it measures."""
+def _held(
+    trained: Int64[np.ndarray, " t"], held_out: Int64[np.ndarray, " h"], share: Share
+) -> Int64[np.ndarray, " own"] | None:
+    """Which faces one process of several holds; None if it is the only one.
+
+    The first one also holds those kept aside, which it measures.
+    """
+    if share.of == 1:
+        return None
     own = trained[share.rank :: share.of]
-    aside = held_out if share.rank == 0 else held_out[:0]
-    places = np.concatenate([own, aside])
-    everything = np.arange(len(places), dtype=np.int64)
-    return FacePart(faces, places), everything[: len(own)], everything[len(own) :]
+    if share.rank:
+        return own
+    return np.concatenate([own, held_out])
