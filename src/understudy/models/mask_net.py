@@ -31,7 +31,7 @@ SIDE_STEP = 64
 _CODE = 512
 _EPSILON = 1e-6
 _FAINT = 0.1
-_BLOCKS = (2, 2, 2, 3, 3, 3)  # of each level, on the way down and on the way up
+BLOCKS = (2, 2, 2, 3, 3, 3)  # of each level, on the way down and on the way up
 _BLURS = ((1.0, 3.0, 3.0, 1.0), (1.0, 2.0, 1.0), *[(1.0, 1.0)] * 4)
 
 
@@ -68,18 +68,20 @@ class Threshold(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """3x3 convolution, norm, threshold."""
+    """3x3 convolution, norm, threshold; `sees_colors` if a picture goes in."""
 
     conv: nn.Module
 
-    def __init__(self, num_in: int, num_out: int) -> None:
+    def __init__(self, num_in: int, num_out: int, *, sees_colors: bool = False) -> None:
         super().__init__()
         self.conv = self._convolution(num_in, num_out)
+        if sees_colors and isinstance(self.conv, Conv2d):
+            self.conv.colors = "in"
         self.frn = ResponseNorm(num_out)
         self.tlu = Threshold(num_out)
 
     def _convolution(self, num_in: int, num_out: int) -> nn.Module:
-        return Conv2d(num_in, num_out, kernel=3, colors="in" if num_in == 3 else None)
+        return Conv2d(num_in, num_out, kernel=3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, num_in, h, w) -> (b, num_out, h, w), or twice the size."""
@@ -147,14 +149,14 @@ class BlurPool(nn.Module):
 
     def __init__(self, weights: tuple[float, ...]) -> None:
         super().__init__()
-        self._weights = tuple(weight / sum(weights) for weight in weights)
+        self.weights = tuple(weight / sum(weights) for weight in weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c, h/2, w/2)."""
-        if len(self._weights) == 2:
+        if len(self.weights) == 2:
             return F.avg_pool2d(x, 2)
-        before, after = (len(self._weights) - 1) // 2, len(self._weights) // 2
-        line = x.new_tensor(self._weights)
+        before, after = (len(self.weights) - 1) // 2, len(self.weights) // 2
+        line = x.new_tensor(self.weights)
         kernel = torch.outer(line, line).expand(x.shape[1], 1, len(line), len(line))
         padded = F.pad(x, (before, after, before, after))
         return F.conv2d(padded, kernel, stride=2, groups=x.shape[1])
@@ -165,23 +167,25 @@ class XSegNet(nn.Module):
 
     def __init__(self, *, side: int, width: int) -> None:
         super().__init__()
-        self._bottom = side // SIDE_STEP
-        self._wide = 8 * width
+        self.bottom = side // SIDE_STEP
+        self.code_width = 8 * width
         widths = [width * k for k in (1, 2, 4, 8, 8, 8)]
         num_in = 3
-        for level, (num_out, count) in enumerate(zip(widths, _BLOCKS, strict=True)):
+        for level, (num_out, count) in enumerate(zip(widths, BLOCKS, strict=True)):
             for place in range(1, count + 1):
-                self.add_module(f"conv{level}{place}", ConvBlock(num_in, num_out))
+                first = level == 0 and place == 1
+                block = ConvBlock(num_in, num_out, sees_colors=first)
+                self.add_module(f"conv{level}{place}", block)
                 num_in = num_out
             self.add_module(f"bp{level}", BlurPool(_BLURS[level]))
-        flat = self._wide * self._bottom**2
+        flat = self.code_width * self.bottom**2
         self.dense1 = nn.Linear(flat, _CODE)
         self.dense2 = nn.Linear(_CODE, flat)
         for level in reversed(range(len(widths))):
             up = min(4 * width, widths[level])
             self.add_module(f"up{level}", UpConvBlock(num_in, up))
             num_in = up + widths[level]
-            for place in range(_BLOCKS[level], 0, -1):
+            for place in range(BLOCKS[level], 0, -1):
                 self.add_module(f"uconv{level}{place}", ConvBlock(num_in, widths[level]))
                 num_in = widths[level]
         self.out_conv = Conv2d(width, 1, kernel=3)
@@ -189,21 +193,21 @@ class XSegNet(nn.Module):
     def forward(self, faces: Float[Tensor, "b 3 r r"], *, skips: bool = True) -> Painted:
         """Logits and mask of each picture; without `skips` all goes through the bottleneck."""
         x, kept = faces, []
-        for level, count in enumerate(_BLOCKS):
+        for level, count in enumerate(BLOCKS):
             for place in range(1, count + 1):
                 x = getattr(self, f"conv{level}{place}")(x)
             kept.append(x)
             x = getattr(self, f"bp{level}")(x)
         # b c h w -> b (c h w) -> b c h w
         code = self.dense2(self.dense1(x.flatten(1)))
-        x = code.view(-1, self._wide, self._bottom, self._bottom)
+        x = code.view(-1, self.code_width, self.bottom, self.bottom)
         if kept[0].is_contiguous(memory_format=torch.channels_last):
             x = x.contiguous(memory_format=torch.channels_last)
         for level in reversed(range(len(kept))):
             x = getattr(self, f"up{level}")(x)
             skip = kept.pop()
             x = torch.cat([x, skip if skips else torch.zeros_like(skip)], dim=1)
-            for place in range(_BLOCKS[level], 0, -1):
+            for place in range(BLOCKS[level], 0, -1):
                 x = getattr(self, f"uconv{level}{place}")(x)
         logits = self.out_conv(x).float()
         return Painted(logits, torch.sigmoid(logits))

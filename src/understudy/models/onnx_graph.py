@@ -33,7 +33,7 @@ OUTPUTS = ("out_face_mask:0", "out_celeb_face:0", "out_celeb_face_mask:0")
 _EPSILON = 1e-6  # of the pixel norm
 
 
-class _Graph:
+class Graph:
     """Nodes and weights so far. Values are named; convolutions are float16 with `half`."""
 
     def __init__(self, *, half: bool) -> None:
@@ -139,7 +139,7 @@ def _in_bgr(conv: Conv2d) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
-def _encode(graph: _Graph, face: str, encoder: Encoder) -> str:
+def _encode(graph: Graph, face: str, encoder: Encoder) -> str:
     """Flat code, float32."""
     x = graph.to_half(face)
     for stage in encoder.stages:
@@ -152,25 +152,25 @@ def _encode(graph: _Graph, face: str, encoder: Encoder) -> str:
     return graph.node("Div", code, graph.node("Sqrt", spread))
 
 
-def _map_of(graph: _Graph, code: str, layer: nn.Linear, *, channels: int, side: int) -> str:
+def _map_of(graph: Graph, code: str, layer: nn.Linear, *, channels: int, side: int) -> str:
     flat = graph.to_half(graph.dense(code, layer))
     return graph.node("Reshape", flat, graph.constant(np.array([-1, channels, side, side])))
 
 
-def _inter(graph: _Graph, code: str, inter: Inter) -> str:
+def _inter(graph: Graph, code: str, inter: Inter) -> str:
     short = graph.dense(code, inter.dense1)
     x = _map_of(graph, short, inter.dense2, channels=inter.num_out, side=inter.side)
     return x if inter.upscale1 is None else graph.block(x, inter.upscale1)
 
 
-def _mask(graph: _Graph, code: str, decoder: Decoder) -> str:
+def _mask(graph: Graph, code: str, decoder: Decoder) -> str:
     m = code
     for i in range(decoder.num_mask_stages):
         m = graph.block(m, getattr(decoder, f"upscalem{i}"))
     return graph.node("Sigmoid", graph.to_float(graph.conv(m, decoder.out_convm)))
 
 
-def _face(graph: _Graph, code: str, decoder: Decoder) -> str:
+def _face(graph: Graph, code: str, decoder: Decoder) -> str:
     x = code
     for i in range(decoder.num_stages):
         x = graph.block(x, getattr(decoder, f"upscale{i}"))
@@ -186,13 +186,13 @@ def _face(graph: _Graph, code: str, decoder: Decoder) -> str:
     return graph.node("Sigmoid", graph.to_float(x))
 
 
-def _df(graph: _Graph, face: str, model: DfModel) -> tuple[str, str, str]:
+def _df(graph: Graph, face: str, model: DfModel) -> tuple[str, str, str]:
     code = _inter(graph, _encode(graph, face, model.encoder), model.inter)
     swap, mask = (part(graph, code, model.decoder_src) for part in (_face, _mask))
     return _mask(graph, code, model.decoder_dst), swap, mask
 
 
-def _liae(graph: _Graph, face: str, model: LiaeModel) -> tuple[str, str, str]:
+def _liae(graph: Graph, face: str, model: LiaeModel) -> tuple[str, str, str]:
     flat = _encode(graph, face, model.encoder)
     ab, b = (_inter(graph, flat, inter) for inter in (model.inter_AB, model.inter_B))
     src_code, dst_code = (graph.node("Concat", one, ab, axis=1) for one in (ab, b))
@@ -200,7 +200,7 @@ def _liae(graph: _Graph, face: str, model: LiaeModel) -> tuple[str, str, str]:
     return _mask(graph, dst_code, model.decoder), swap, mask
 
 
-def _amp(graph: _Graph, face: str, model: AmpModel) -> tuple[str, str, str]:
+def _amp(graph: Graph, face: str, model: AmpModel) -> tuple[str, str, str]:
     code = graph.dense(_encode(graph, face, model.encoder), model.encoder.dense1)
     src_map, dst_map = (
         _map_of(graph, code, inter.dense2, channels=inter.num_out, side=inter.side)
@@ -228,7 +228,7 @@ def merging_graph(
 
     from understudy import __version__
 
-    graph = _Graph(half=half)
+    graph = Graph(half=half)
     face = graph.node("Transpose", FACE, perm=[0, 3, 1, 2])
     made = _outputs(graph, face, model)
     for name, value in zip(OUTPUTS, made, strict=True):
@@ -255,7 +255,7 @@ def merging_graph(
     return proto
 
 
-def _outputs(graph: _Graph, face: str, model: FaceModel) -> tuple[str, str, str]:
+def _outputs(graph: Graph, face: str, model: FaceModel) -> tuple[str, str, str]:
     if isinstance(model, AmpModel):
         return _amp(graph, face, model)
     if isinstance(model, DfModel):

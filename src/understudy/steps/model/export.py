@@ -20,20 +20,22 @@ class ExportOptions(StepOptions):
     """Options of `model export`."""
 
     model: str = argument("Name of the model.", default="new")
-    format: Literal["dfl", "dfm"] = option(
-        "dfl", "dfl: DeepFaceLab's files, to train on there; dfm: one file for live players."
+    format: Literal["dfl", "dfm", "onnx"] = option(
+        "dfl",
+        "dfl: DeepFaceLab's files, to train on there; dfm: one file for live players; onnx: a mask "
+        "model as one file.",
     )
     out: Path | None = option(
-        None, "Folder for the files, or path of the .dfm; the model folder if left out."
+        None, "Folder for the files, or path of the one file; the model folder if left out."
     )
     name: str | None = option(
         None, "Name of the model there; its own, spaces for underscores, if left out."
     )
     weights: Weights = option(
-        "auto", "Averaged or last trained weights; auto: averaged for dfm, trained for dfl."
+        "auto", "Averaged or last trained weights; auto: trained for dfl, averaged for others."
     )
     quantize: bool = option(False, "Half the size by float16 inside; dfm only.")
-    replace: bool = option(False, "Write over a .dfm that is there already.")
+    replace: bool = option(False, "Write over a .dfm or .onnx that is there already.")
 
 
 def export(options: ExportOptions, job: Job) -> Report:
@@ -49,12 +51,15 @@ def export(options: ExportOptions, job: Job) -> Report:
     workspace = Workspace.open(options.workspace)
     path = shelf_moves.model_path(workspace.model_dir, options.model)
     name = options.name or path.name.replace("_", " ")
-    if options.format == "dfm":
-        target = options.out or workspace.model_dir / f"{name}_{_kind(path)}_model.dfm"
+    if options.format != "dfl":
+        kind = _kind(path)
+        beginning = kind if kind == "XSeg" and name == kind else f"{name}_{kind}"
+        default = workspace.model_dir / f"{beginning}_model.{options.format}"
+        target = options.out or default
         _check_free(target, may_replace=options.replace)
     state = open_model(path).load(job.message, mend=False)
     averaged = options.weights == "averaged" or (
-        options.weights == "auto" and options.format == "dfm"
+        options.weights == "auto" and options.format != "dfl"
     )
     if averaged and state.averaged:
         state.model.load_state_dict(state.model.state_dict() | state.averaged)
@@ -65,6 +70,8 @@ def export(options: ExportOptions, job: Job) -> Report:
         outputs = export_dfl(state, options.out or workspace.model_dir, name)
         summary = f"{options.model} as DeepFaceLab's model {name!r}, iteration {state.iteration}"
         details: dict[str, object] = {"summary": summary}
+    elif options.format == "onnx":
+        outputs, details = [target], _to_onnx(state, target, options)
     else:
         outputs, details = [target], _to_dfm(state, target, options, workspace)
     return Report("model export", done=1, outputs=outputs, details=details)
@@ -84,6 +91,26 @@ def _check_free(path: Path, *, may_replace: bool) -> None:
             found="a folder" if path.is_dir() else "a file",
             remedy="Name another with --out, or write over it with --replace.",
         )
+
+
+def _to_onnx(state: "TrainState", target: Path, options: ExportOptions) -> dict[str, object]:
+    from understudy.models.export import mask_to_onnx
+    from understudy.models.mask_net import as_mask_model
+    from understudy.training.shelf import in_words
+
+    facts = {
+        "name": options.model,
+        "iteration": str(state.iteration),
+        "weights_sha256": state.sha256,
+    }
+    difference = mask_to_onnx(as_mask_model(state.model), target, facts=facts)
+    size = target.stat().st_size
+    return {
+        "summary": f"{options.model} as {target.name}, {in_words(size)}",
+        "bytes": size,
+        "largest_difference": difference,
+        "facts": facts,
+    }
 
 
 def _to_dfm(
