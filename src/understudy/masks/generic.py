@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from understudy.errors import FormatError, WeightsError
+from understudy.files import sha256_file
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.mask_net import MaskModel, as_mask_model
@@ -22,34 +23,36 @@ CONFIG, FACTS = "config", "facts"
 """Keys of the header: what fixes the net, and how it was trained, both JSON."""
 
 
-def generic_config(path: Path = WEIGHTS) -> ModelConfig:
+def generic_config(path: Path | None = None) -> ModelConfig:
     """Config of the mask that ships.
 
     Raises:
         WeightsError: its weights are not there.
         FormatError: they are damaged.
     """
+    path = path or WEIGHTS
     return _config(_header(path), path)
 
 
-def generic_facts(path: Path = WEIGHTS) -> dict[str, object]:
+def generic_facts(path: Path | None = None) -> dict[str, object]:
     """How the mask that ships was trained and how well it paints, as its makers measured it.
 
     Raises:
         WeightsError: its weights are not there.
         FormatError: they are damaged.
     """
-    facts: dict[str, object] = json.loads(_header(path).get(FACTS, "{}"))
+    facts: dict[str, object] = json.loads(_header(path or WEIGHTS).get(FACTS, "{}"))
     return facts
 
 
-def load_generic(path: Path = WEIGHTS) -> MaskModel:
+def load_generic(path: Path | None = None) -> MaskModel:
     """The mask that ships, on the processor.
 
     Raises:
         WeightsError: its weights are not there.
         FormatError: they are damaged or do not fit.
     """
+    path = path or WEIGHTS
     config = generic_config(path)
     model = as_mask_model(build(config))
     own = model.state_dict()
@@ -65,6 +68,16 @@ def load_generic(path: Path = WEIGHTS) -> MaskModel:
         raise _damaged(path, "numbers that are none")
     model.load_state_dict(tensors)
     return model
+
+
+def generic_sha256() -> str:
+    """Hash of the weights that ship.
+
+    Raises:
+        WeightsError: they are not there.
+    """
+    _header(WEIGHTS)
+    return sha256_file(WEIGHTS)
 
 
 @cache

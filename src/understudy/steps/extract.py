@@ -1,5 +1,6 @@
 """Faces out of frames: found, followed, aligned, saved with their landmarks."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ from understudy.types import Report
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
+    from understudy.steps.extract_masks import FaceMasks
     from understudy.steps.extract_work import Extractor, Keep, Models
 
 # More threads than this wait for one another: Python itself runs in one at a time.
@@ -47,6 +49,9 @@ class ExtractOptions(StepOptions, ExtractSettings):
     )
     debug: Literal["auto", "on", "off"] = option(
         "auto", "Write frames with the landmarks drawn on them; auto = for dst only."
+    )
+    mask: Literal["none", "generic"] = option(
+        "none", "Paint masks onto the faces in the same pass, by the mask that ships."
     )
     like: tuple[Path, ...] = option(
         (), "Pictures of one person: only faces like these are taken.", group="Person"
@@ -147,7 +152,8 @@ def _work(
     from understudy.steps.extract_work import make_smoother, placed_frames
 
     workers = _num_workers(options, job)
-    with records.found as found, records.done as done:
+    painted = extractor.masks.record if extractor.masks else nullcontext()
+    with records.found as found, records.done as done, painted:
         placed = placed_frames(
             extractor,
             chosen,
@@ -166,6 +172,8 @@ def _work(
             workers=workers,
         )
         for frame, files in results:
+            if extractor.masks:
+                extractor.masks.note(files)
             done.add(frame.path.name, files=files, tracks=list(frame.tracks))
 
 
@@ -196,7 +204,17 @@ def _extractor(options: ExtractOptions, side: Side, job: Job) -> "Extractor":
     make_dir(side.aligned_dir)
     if options.draws:
         make_dir(side.debug_dir)
-    return Extractor(side, options, models=models, debug=options.draws, keep=keep)
+    masks = _masks(options, side, devices[0]) if options.mask == "generic" else None
+    return Extractor(side, options, models=models, debug=options.draws, keep=keep, masks=masks)
+
+
+def _masks(options: ExtractOptions, side: Side, device: str) -> "FaceMasks":
+    """What paints masks onto faces as they are cut, and records that it did."""
+    from understudy.models.devices import choose_device
+    from understudy.steps.extract_masks import FaceMasks
+
+    manifests_dir = Workspace.open(options.workspace).manifests_dir
+    return FaceMasks(side.aligned_dir, manifests_dir, device=choose_device(device))
 
 
 def _person(options: ExtractOptions, models: "Models") -> "Keep":

@@ -33,6 +33,7 @@ from understudy.facesets.dfl import write_face
 from understudy.imaging.cuts import CutFinder
 from understudy.job import Job
 from understudy.media.images import Pixels, read_pixels, write_image
+from understudy.steps.extract_masks import FaceMasks
 from understudy.steps.journal import Journal
 from understudy.types import Landmarks
 from understudy.workspace import Side
@@ -117,8 +118,10 @@ class Extractor:
         models: Sequence[Models],
         debug: bool,
         keep: Keep | None = None,
+        masks: FaceMasks | None = None,
     ) -> None:
         self._side, self._settings, self._debug, self._keep = side, settings, debug, keep
+        self.masks = masks
         self._models = itertools.cycle(models)
         self._choosing = threading.Lock()
         self._embedder = EMBEDDERS[_FOLLOWED_BY]("cpu")
@@ -157,6 +160,7 @@ class Extractor:
         for index, (face, points) in enumerate(zip(placed.faces, placed.points, strict=True)):
             sample = cut_face(pixels, face, settings, name=placed.path.name, points=points)
             names.append(f"{placed.path.stem}_{index}{suffix}")
+            sample = self.masks(sample, names[-1]) if self.masks else sample
             path = self._side.aligned_dir / names[-1]
             write_face(path, sample, quality=settings.jpeg_quality, durable=False)
             samples.append(sample)

@@ -124,15 +124,14 @@ def _model(
 ) -> tuple["MaskModel", dict[str, Any]]:
     """The model, and what identifies it."""
     from understudy.errors import MaterialError
-    from understudy.files import sha256_file
     from understudy.models.mask_net import as_mask_model
     from understudy.training.state import load_model
 
     if options.generic:
-        from understudy.masks.generic import WEIGHTS, load_generic
+        from understudy.masks.generic import generic_sha256, load_generic
 
         generic = load_generic()
-        return generic, {"name": "generic", "sha256": sha256_file(WEIGHTS)}
+        return generic, {"name": "generic", "sha256": generic_sha256()}
     path = workspace.model_dir / options.model
     if not (path / "config.json").exists():
         raise MaterialError(

@@ -5,16 +5,11 @@ mask this command gave it, made by the same model and settings; so a killed run 
 was. A mask that this command did not make is not painted over unasked.
 """
 
-import hashlib
 import itertools
-import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any  # JSON values
-
-import numpy as np
 
 from understudy.errors import FileError
 from understudy.facesets import dfl
@@ -23,10 +18,8 @@ from understudy.facesets.faceset import Faceset
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
 from understudy.masks.painter import MaskPainter, Prepared, hardened, smoothed
-from understudy.steps.journal import Journal
+from understudy.steps.mask.record import fingerprint, maker, open_record
 from understudy.types import Mask
-
-VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ def frames_in_time(faceset: Faceset, tracks: Mapping[str, Any]) -> list[Place]:
         face = faceset[index]
         track = tracks.get(name, name.rpartition("_")[2])
         key = (str(track), face.source_name or name, name)
-        places.append((key, Place(index, name, str(track), _fingerprint(face.mask))))
+        places.append((key, Place(index, name, str(track), fingerprint(face.mask))))
     return [place for _, place in sorted(places, key=lambda pair: pair[0])]
 
 
@@ -69,14 +62,8 @@ class Painting:
     ) -> None:
         self.faceset, self._painter, self._frames = faceset, painter, frames
         self._soft, self._reach = soft, reach
-        self._made_by = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[
-            :16
-        ]
-        digest = hashlib.sha256(str(faceset.folder.resolve()).encode("utf-8", "surrogateescape"))
-        name = f"mask_apply_{digest.hexdigest()[:12]}.jsonl"
-        self._journal = Journal(manifests_dir / name)
-        if self._journal.header.get("version") != VERSION:
-            self._journal.begin({"version": VERSION, "folder": str(faceset.folder)})
+        self._made_by = maker(made_by)
+        self._journal = open_record(manifests_dir, faceset.folder)
         self._todo: list[Place] = []
         self._foreign: frozenset[str] = frozenset()
         self.kept_dir: Path | None = None
@@ -206,15 +193,7 @@ class Painting:
         if place.name in self._foreign and self.kept_dir is not None:
             _keep(path, self.kept_dir / place.name)
         dfl.write_face(path, replace(face, mask=mask if self._soft else hardened(mask)))
-        return _fingerprint(dfl.read_face(path).mask)
-
-
-def _fingerprint(mask: Mask | None) -> int | None:
-    """What tells a mask as it is stored from another."""
-    if mask is None:
-        return None
-    levels = np.rint(mask * 255).astype(np.uint8)
-    return zlib.crc32(levels.tobytes(), mask.shape[1])
+        return fingerprint(dfl.read_face(path).mask)
 
 
 def _keep(path: Path, target: Path) -> None:
