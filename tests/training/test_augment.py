@@ -172,3 +172,14 @@ def test_hsv_shift_agrees_with_the_standard_library() -> None:
             np.testing.assert_allclose(made[0, :, y, x], wanted, atol=1e-5)
     back = cv2.cvtColor(made[0].transpose(1, 2, 0), cv2.COLOR_RGB2HSV)
     assert back[..., 1].max() <= 1.0
+
+
+def test_a_grid_moved_onto_the_rim_reads_black_borders_as_repeated_ones() -> None:
+    """What stands in for repeated rims where a device has only black ones."""
+    generator = torch.Generator().manual_seed(4)
+    faces = torch.rand(2, 3, 13, 13, generator=generator)
+    grid = torch.rand(2, 9, 9, 2, generator=generator) * 3 - 1.5
+    assert grid.abs().max() > 1.2
+    moved = augment.onto_rim(grid, 13)
+    plain = augment.read(faces, moved, border="zeros")
+    torch.testing.assert_close(plain, augment.read(faces, grid), rtol=1e-5, atol=1e-6)

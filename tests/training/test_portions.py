@@ -129,6 +129,24 @@ def test_weights_kept_apart_learn_the_same() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+def test_weights_kept_with_the_host_learn_the_same_on_a_card() -> None:
+    found = []
+    for on_gpu in (True, False):
+        model = model_of("df-ud")
+        options = TrainOptions(precision="fp32", models_opt_on_gpu=on_gpu).model_copy(update=EXTRAS)
+        step = TrainStep(model, options, device="cuda")
+        batch = Batch(*(SideBatch(*(part.cuda() for part in side)) for side in batch_of(4)[:2]))
+        for _ in range(3):
+            losses = torch.stack(step(batch))
+        home = "cuda" if on_gpu else "cpu"
+        kept = [*model.parameters(), *step.optimizer.state_tensors().values()]
+        assert {tensor.device.type for tensor in kept} == {home}
+        found.append(losses.cpu())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-3)
+
+
 def test_on_the_processor_everything_is_with_the_host_anyway() -> None:
     model = model_of("df-ud")
     step = TrainStep(model, TrainOptions(precision="fp32", models_opt_on_gpu=False))

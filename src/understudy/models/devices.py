@@ -5,9 +5,11 @@ import os
 import torch
 
 from understudy.errors import OptionError
+from understudy.host_memory import free_host_memory
 
 _ACCELERATORS = ("cuda", "xpu", "mps")  # what torch calls them; ROCm goes by "cuda"
-_UNKNOWN_MEMORY = 8 << 30
+_AMD_MATRICES = ("gfx908", "gfx90a", "gfx94", "gfx95", "gfx11", "gfx12")
+_INTEL_MATRICES = "has_subgroup_matrix_multiply_accumulate"
 
 
 def choose_device(name: str) -> torch.device:
@@ -64,23 +66,45 @@ def available_devices() -> list[str]:
     return found
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device; of the host if it is the processor."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 faster than those of float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
     if device.type == "xpu":
-        return int(torch.xpu.mem_get_info(device)[0])
+        return bool(torch.xpu.get_device_capability(device).get(_INTEL_MATRICES, False))
+    if device.type != "cuda":
+        return False
+    if torch.version.hip is None:
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    name = torch.cuda.get_device_properties(device).gcnArchName
+    return name.startswith(_AMD_MATRICES)
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64 at all."""
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_capability(device).get("has_fp64", False))
+    return device.type != "mps"
+
+
+def is_pinnable(device: torch.device) -> bool:
+    """Whether pages of the host can be pinned for copies to a device, which then need no waiting.
+
+    On mps a copy that isn't waited for may read memory that was freed.
+    """
+    return device.type in ("cuda", "xpu")
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a device, of the host if it is the processor; None if unknown."""
+    if device.type == "cpu":
+        return free_host_memory()
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return host_memory()
-
-
-def host_memory() -> int:
-    """Bytes of memory the machine has; 8 GiB where the system does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return _UNKNOWN_MEMORY
+        return int(getattr(torch, device.type).mem_get_info(device)[0])
+    except RuntimeError:  # some of Intel's drivers can't tell
+        return None
 
 
 def one_thread_each() -> None:

@@ -90,6 +90,7 @@ def train(options: TrainStepOptions, job: Job) -> Report:
 
 def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Report:
     from understudy.facesets.faceset import Faceset
+    from understudy.models.devices import choose_device
     from understudy.training.curves import check_tensorboard, drawing
     from understudy.training.paging import FaceList
     from understudy.training.shown import check_chosen
@@ -116,6 +117,7 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
     plan = newest.plan.with_settings(settings) if newest and newest.plan else None
     if recipe is not None:
         plan = recipe.plan(options.recipe or "", settings)
+    choose_device(training.device)  # one that is not there is refused before faces are looked at
     if training.tensorboard:
         check_tensorboard()
     src, dst = (Faceset.open(where) for where in _face_dirs(workspace, options, training))

@@ -5,9 +5,8 @@ Both are off unless an option asks for them. Knows no files: their state is a di
 Source: reference "networks, losses, training", sections 10.1, 10.2 and 11.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminat
 from understudy.models.face_model import Painted
 from understudy.models.losses import Target
 from understudy.models.style import looks_made, looks_real
+from understudy.training.lodging import Lodging
 from understudy.training.optimizers import Optimizer, UpdateRule
 from understudy.training.options import TrainOptions
 from understudy.training.portions import GradientSum
@@ -56,35 +56,18 @@ def weighed(face: Tensor, target: Target) -> Tensor:
     return face if target.weight is None else face * target.weight
 
 
-@dataclass(frozen=True, slots=True)
-class Lodging:
-    """Where networks compute, in which arithmetic, and where their weights and optimizers are."""
-
-    device: torch.device
-    home: torch.device
-    dtype: torch.dtype
-
-    @property
-    def has_workers(self) -> bool:
-        """Whether networks compute with a copy of their weights: narrower ones, or ones nearer."""
-        return self.dtype != torch.float32 or self.device != self.home
-
-
 class Adversary:
     """One discriminator and its optimizer."""
 
     def __init__(
         self, network: nn.Module, make: MakeOptimizer, *, rule: UpdateRule, lodging: Lodging
     ) -> None:
-        self.network = network.to(lodging.home)
-        self._dtype = lodging.dtype
+        self.network, self._dtype = network, lodging.dtype
+        self._worker = lodging.worker(network)
         self.reduce: Reduce | None = None
         self._parameters = dict(network.named_parameters())
-        self._worker, shadows = self.network, None
-        if lodging.has_workers:
-            self._worker = copy.deepcopy(self.network).to(lodging.device, lodging.dtype)
-            shadows = dict(self._worker.named_parameters())
-        self.optimizer = make(self._parameters, rule, shadows=shadows)
+        working = dict(self._worker.named_parameters()) if lodging.has_workers else None
+        self.optimizer = make(self._parameters, rule, shadows=working)
 
     def judge(self, what: Tensor) -> tuple[Tensor, ...]:
         """Logits of a batch of faces or codes."""
@@ -129,11 +112,11 @@ class Adversary:
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(tensors[f"model/{name}"])
+        self.optimizer.refresh()
         prefix = "optimizer/"
         slots = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         self.optimizer.load_state_tensors(slots)
         self.optimizer.iteration = int(tensors["iteration"])
-        self.optimizer.refresh()
 
 
 class Adversaries:

@@ -169,7 +169,17 @@ def read(
     border: str = "border",
 ) -> Float[Tensor, "b c r r"]:
     """Faces read at a grid. `border` "border" repeats the rim, "zeros" is black outside."""
+    if faces.device.type == "mps":
+        if mode != "bilinear":  # it has no other
+            return read(faces.cpu(), grid.cpu(), mode=mode, border=border).to(faces.device)
+        if border == "border":
+            grid, border = onto_rim(grid, faces.shape[-1]), "zeros"
     return F.grid_sample(faces, grid, mode=mode, padding_mode=border, align_corners=False)
+
+
+def onto_rim(grid: Float[Tensor, "b r r 2"], size: int) -> Float[Tensor, "b r r 2"]:
+    """The grid with what lies outside moved onto the centres of the rim's pixels."""
+    return grid.clamp(1 / size - 1, 1 - 1 / size)
 
 
 def shift_hsv(

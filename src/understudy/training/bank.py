@@ -26,8 +26,9 @@ from understudy.errors import MaterialError, UnderstudyError
 from understudy.faces.align import PADDING, face_matrix
 from understudy.faces.pose import head_pose
 from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
+from understudy.host_memory import host_memory
 from understudy.job import Job
-from understudy.models.devices import free_memory, host_memory
+from understudy.models.devices import free_memory, is_pinnable
 from understudy.training.paging import PagedPlanes, nearest
 from understudy.training.pairing import Shapes, shapes_of
 from understudy.types import FaceSample, FaceType, Mask
@@ -35,6 +36,7 @@ from understudy.types import FaceSample, FaceType, Mask
 OVERSAMPLING = 1.5
 _MEMORY_SHARE = 0.4  # of the free memory of an accelerator that the faces of a side may take
 _HOST_SHARE, _HOST_MAX = 1 / 8, 2 << 30  # of the machine's memory; the same in bytes
+_UNKNOWN_MEMORY = 8 << 30  # of a machine that does not say
 _RUN_LENGTH = 4  # faces held out in a row: neighbours on film are too alike to measure by
 
 
@@ -91,9 +93,10 @@ class SampleBank:
             chosen = self.planes[torch.from_numpy(places).to(self.device)]
         else:
             chosen = self.planes[torch.from_numpy(places)]
-        if self.device.type == "cuda" and chosen.device.type == "cpu":
+        pinned = is_pinnable(self.device) and chosen.device.type == "cpu"
+        if pinned:
             chosen = chosen.pin_memory()
-        return chosen.to(self.device, non_blocking=True)
+        return chosen.to(self.device, non_blocking=pinned)
 
     def _places_of(self, indices: Int64[np.ndarray, " b"]) -> Int64[np.ndarray, " b"]:
         if self.places is None:
@@ -116,6 +119,7 @@ def build_bank(
     side: str = "faces",
     workers: int = 2,
     cache_dir: Path | None = None,
+    device_bytes: int | None = None,
     host_bytes: int | None = None,
     planes_of: Callable[..., UInt8[np.ndarray, "c s s"]] | None = None,
     held: Int64[np.ndarray, " h"] | None = None,
@@ -126,8 +130,8 @@ def build_bank(
 
     `parity` stores them at the network's resolution, reduced as the predecessor does it. For a face
     that can't be read another stands in, and the job is told. Faces that take more than
-    `host_bytes` of host memory (by default a share of the machine's) are fetched when needed and
-    kept in a nameless file in `cache_dir`.
+    `device_bytes` of an accelerator go to the host; more than `host_bytes` there (by default shares
+    of what is free, and of the machine) are fetched when needed, kept in a file in `cache_dir`.
 
     Raises:
         MaterialError: there are no faces, or some show less of the head than `face_type` needs.
@@ -152,7 +156,7 @@ def build_bank(
 
     held, places = _held_among(len(known), held)
     shape = (len(held), channels, size, size)
-    place = _place(shape, device, host_bytes)
+    place = _place(shape, device, device_bytes=device_bytes, host_bytes=host_bytes)
     told = f"{side}: {len(held)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
     make_held = partial(_make_at, make, held)
     if place is None:
@@ -371,14 +375,26 @@ def _resize(picture: Plane, size: int, *, is_image: bool, parity: bool) -> Plane
 
 
 def _place(
-    shape: tuple[int, ...], device: torch.device, host_bytes: int | None
+    shape: tuple[int, ...],
+    device: torch.device,
+    *,
+    device_bytes: int | None,
+    host_bytes: int | None,
 ) -> torch.device | None:
     """Where planes of this shape go: on the device, in host memory, or in neither."""
     needed = int(np.prod(shape))
-    if device.type != "cpu" and needed < _MEMORY_SHARE * free_memory(device):
-        return device
-    room = min(_HOST_MAX, int(_HOST_SHARE * host_memory())) if host_bytes is None else host_bytes
+    if device.type != "cpu":
+        if device_bytes is None:
+            device_bytes = int(_MEMORY_SHARE * (free_memory(device) or 0))
+        if needed <= device_bytes:
+            return device
+    room = usual_host_bytes() if host_bytes is None else host_bytes
     return torch.device("cpu") if needed <= room else None
+
+
+def usual_host_bytes() -> int:
+    """Bytes of host memory for the faces of a side, where nothing else is said."""
+    return min(_HOST_MAX, int(_HOST_SHARE * (host_memory() or _UNKNOWN_MEMORY)))
 
 
 def names_in_time(faces: Iterable[FaceSample]) -> list[str]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from understudy.models.amp import draw_channels
 from understudy.models.config import ModelConfig
+from understudy.models.devices import has_float64
 from understudy.training import augment
 from understudy.training.augment import Draws, Ranges
 from understudy.training.bank import SampleBank
@@ -236,11 +237,14 @@ class BatchSource:
     def _recolored(self, faces: Tensor, number: int) -> Tensor:
         """Src planes in the colours of random dst faces, whole pictures in those of others."""
         others = self._faces(1, self._indices(self._colors, number), self._rows)[:, :3]
+        device = faces.device
+        if not has_float64(device):
+            faces, others = faces.cpu(), others.cpu()
         seed = (self._options.seed, self._attempt, _COLORS, number)
         rows = range(self._options.batch_size)[self._rows]
         draws = [_generator(*seed, row) for row in rows]
         pictures = COLOR_MATCHES[self._options.ct_mode](faces[:, :3], others, draws)
-        return torch.cat([pictures, faces[:, 3:]], dim=1)
+        return torch.cat([pictures, faces[:, 3:]], dim=1).to(device)
 
     def _side_ranges(self, config: ModelConfig, *, is_src: bool) -> Ranges:
         options = self._options

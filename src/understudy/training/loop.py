@@ -201,7 +201,7 @@ class Trainer:
         """Bring the losses over from the device, check them, keep them, report the last ones."""
         if not self._pending:
             return
-        rows = torch.stack(self._pending).double().cpu().tolist()
+        rows = torch.stack(self._pending).cpu().double().tolist()
         self._pending.clear()
         history = self.state.history
         for losses in rows:

@@ -128,7 +128,9 @@ class TrainOptions(Options):
     )
     precision: Precision = option("auto", "Arithmetic of the networks.", group="Machine")
     device: str = option(
-        "auto", 'Where to train: "auto", "cpu", "cuda", "cuda:1".', group="Machine"
+        "auto",
+        'Where to train: "auto", "cpu", "cuda" (also for ROCm), "cuda:1", "mps" or "xpu".',
+        group="Machine",
     )
     models_opt_on_gpu: bool = option(
         True,

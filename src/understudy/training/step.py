@@ -12,9 +12,7 @@ that the optimizer rewrites as it updates the float32 masters: autocast would ca
 every iteration. Losses, sigmoids and norms are float32 either way.
 """
 
-import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -30,20 +28,15 @@ from understudy.models.losses import (
     smooth_outside,
     soft_mask,
 )
-from understudy.models.model import Model
 from understudy.training.adversaries import (
-    Adversaries,
     Gradients,
-    Lodging,
-    Reduce,
     Seen,
     seen,
 )
-from understudy.training.allocator import keep_freed_memory
 from understudy.training.crew import Crew
-from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
-from understudy.training.options import TrainOptions, in_force
-from understudy.training.portions import GradientSum, Portions, Say
+from understudy.training.network_step import NetworkStep
+from understudy.training.options import TrainOptions
+from understudy.training.portions import GradientSum, Say
 from understudy.training.terms import Terms
 
 T = TypeVar("T")
@@ -105,12 +98,8 @@ class _Found(NamedTuple):
     lessons: dict[str, Gradients]
 
 
-class TrainStep:
-    """Trains `model`, whose float32 weights change in place with every call.
-
-    The networks compute on `device`. Weights, optimizer and averages lie there too, unless the
-    options keep them with the host. `say` hears when memory ran out.
-    """
+class TrainStep(NetworkStep[FaceModel]):
+    """One iteration of a face model."""
 
     def __init__(
         self,
@@ -120,44 +109,8 @@ class TrainStep:
         device: torch.device | str = "cpu",
         say: Say = lambda _text: None,
     ) -> None:
-        self.options = options = in_force(options, model.config)
-        self.device = torch.device(device)
-        home = self.device if options.models_opt_on_gpu else torch.device("cpu")
-        if home.type == "cpu":
-            keep_freed_memory()
-        self.dtype = choose_dtype(options.precision, self.device)
-        self.portions = Portions(
-            -(-options.batch_size // options.accumulate), device=self.device, say=say
-        )
-        self.model = model.to(home)
-        if lays_channels_last(self.dtype, self.device):
-            for parameter in self.model.parameters():
-                if parameter.dim() == 4:
-                    parameter.data = parameter.contiguous(memory_format=torch.channels_last)
-        lodging = Lodging(self.device, home, self.dtype)
-        self.worker = self.model
-        if lodging.has_workers:
-            self.worker = copy.deepcopy(self.model).to(self.device, self.dtype)
-        frozen = model.frozen(random_warp=options.random_warp, parity=options.dfl_parity)
-        for name, parameter in self.worker.named_parameters():
-            parameter.requires_grad_(name.partition(".")[0] not in frozen)
-        self._trained = {
-            name: parameter
-            for name, parameter in self.worker.named_parameters()
-            if parameter.requires_grad
-        }
-        several = home.type == "cpu" and torch.get_num_threads() > 1
-        self._crew = Crew(2) if several else None
-        kind: type[Optimizer] = AdaBelief if options.adabelief else RmsProp
-        rule = update_rule(model, options)
-        self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=lodging)
-        self._terms = Terms(self.worker, options, self.adversaries)
-        self._reduce: Reduce | None = None
-        self.optimizer: Optimizer = kind(
-            dict(self.model.named_parameters()),
-            rule,
-            shadows=dict(self.worker.named_parameters()) if lodging.has_workers else None,
-        )
+        super().__init__(model, options, device=device, say=say)
+        self._terms = Terms(self.worker, self.options, self.adversaries)
 
     def __call__(self, batch: Batch) -> StepLosses:
         """One iteration.
@@ -166,9 +119,9 @@ class TrainStep:
             MemoryShortError: not even one face of each side fits; nothing has changed then.
         """
         losses, gradients, lessons = self._in_portions(batch, self._find)
-        if self._reduce is not None:
-            gradients = self._reduce(gradients)
-        self.optimizer.step(*gradients, crew=self._crew)
+        if self.reduce is not None:
+            gradients = self.reduce(gradients)
+        self.optimizer.step(*gradients, crew=self.crew)
         if self.adversaries and self.options.dfl_parity:
             lessons = self._in_portions(batch, self._find_again)
         self.adversaries.learn(lessons)
@@ -184,17 +137,6 @@ class TrainStep:
         self.optimizer.make_room(name for part in found.gradients for name in part)
         if self.adversaries and self.options.dfl_parity:
             self._in_portions(batch, self._find_again)
-
-    def share_gradients(self, reduce: Reduce) -> None:
-        """Update from now on by what `reduce` makes of the gradients of a batch."""
-        self._reduce = reduce
-        for member in self.adversaries.members.values():
-            member.reduce = reduce
-
-    def set_learning_rate(self, rate: float) -> None:
-        """The rate of every optimizer from now on."""
-        self.optimizer.rule = replace(self.optimizer.rule, learning_rate=rate)
-        self.adversaries.set_learning_rate(rate)
 
     def _in_portions(self, batch: Batch, work: Callable[[list[Batch]], T]) -> T:
         """What `work` makes of the batch in as many parts as memory needs."""
@@ -224,7 +166,7 @@ class TrainStep:
         """Gradients of a part of a batch, whose two sides are added to `sides`."""
         is_cpu = self.device.type == "cpu"
         both, gradients = (
-            self._apart(part, self._crew) if self._crew and is_cpu else self._together(part)
+            self._apart(part, self.crew) if self.crew and is_cpu else self._together(part)
         )
         sides.append(both)
         return gradients
@@ -234,9 +176,9 @@ class TrainStep:
         sides = self._sides(batch)
         # gradients are those of the sum over the batch: it fixes how clipping depends on its size
         total = sides[0].driving + sides[1].driving
-        gradients = torch.autograd.grad(total, list(self._trained.values()))
+        gradients = torch.autograd.grad(total, list(self.trained.values()))
         detached = [side.detach() for side in sides]
-        return detached, [dict(zip(self._trained, gradients, strict=True))]
+        return detached, [dict(zip(self.trained, gradients, strict=True))]
 
     def _apart(self, batch: Batch, crew: Crew) -> tuple[list[_Side], Gradients]:
         """The same with each side on its own thread, and the gradients of each side apart."""
@@ -258,9 +200,9 @@ class TrainStep:
         losses = self._reconstruction(painted.face, painted.mask, target)
         side = self._side(painted, target, losses, batch, is_src=is_src)
         gradients = torch.autograd.grad(
-            side.driving, list(self._trained.values()), allow_unused=True
+            side.driving, list(self.trained.values()), allow_unused=True
         )
-        named = zip(self._trained, gradients, strict=True)
+        named = zip(self.trained, gradients, strict=True)
         return side.detach(), {name: grad for name, grad in named if grad is not None}
 
     def losses(self, batch: Batch) -> StepLosses:
@@ -338,10 +280,6 @@ class TrainStep:
             weight = soft_mask(mask)
         return Target(face, mask, weight, eyes_mouth)
 
-    def refresh(self) -> None:
-        """To be called after the model's weights were changed from outside."""
-        self.optimizer.refresh()
-
 
 def _join_targets(src: Target, dst: Target) -> Target:
     """Both sides as one batch."""
@@ -355,36 +293,3 @@ def _join_targets(src: Target, dst: Target) -> Target:
 
 def _join_both(src: Tensor | None, dst: Tensor | None) -> Tensor | None:
     return None if src is None or dst is None else join(src, dst)
-
-
-def update_rule(model: Model, options: TrainOptions) -> UpdateRule:
-    """How the optimizer steps with these options."""
-    cosine = options.lr_dropout and model.config.kind not in ("Quick96", "XSeg")
-    return UpdateRule(
-        learning_rate=options.learning_rate,
-        keep=0.3 if options.lr_dropout else 1.0,
-        period=500 if cosine else 0,
-        clip_norm=1.0 if options.clipgrad else 0.0,
-        average=options.ema,
-        seed=options.seed,
-    )
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Number type of the networks: what `precision` says, or the faster one for "auto".
-
-    The rule for "auto" looks at what the device has instructions for, not at the clock, so the same
-    machine always trains in the same arithmetic.
-    """
-    if precision != "auto":
-        return torch.bfloat16 if precision == "bf16" else torch.float32
-    if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
-def lays_channels_last(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether pixels rather than channels are kept together in memory."""
-    return device.type == "cuda" or dtype == torch.bfloat16

@@ -1,0 +1,92 @@
+"""What one iteration of training works with, whatever the networks paint.
+
+A model and options in; where it computes, its optimizer, its discriminators and the portions in
+which batches are computed out. Losses are left to those who know what is painted.
+"""
+
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+import torch
+
+from understudy.models.model import Model
+from understudy.training.adversaries import Adversaries, Reduce
+from understudy.training.allocator import keep_freed_memory
+from understudy.training.crew import Crew
+from understudy.training.lodging import Lodging
+from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
+from understudy.training.options import TrainOptions, in_force
+from understudy.training.portions import Portions, Say
+
+M = TypeVar("M", bound=Model)
+
+
+class NetworkStep(Generic[M]):
+    """Trains `model`, whose float32 weights change in place with every call.
+
+    The networks compute on `device`. Weights, optimizer and averages lie there too, unless the
+    options keep them with the host. `say` hears when memory ran out.
+    """
+
+    def __init__(
+        self,
+        model: M,
+        options: TrainOptions,
+        *,
+        device: torch.device | str = "cpu",
+        say: Say = lambda _text: None,
+    ) -> None:
+        self.options = options = in_force(options, model.config)
+        self.device = torch.device(device)
+        self.lodging = Lodging.of(options, self.device)
+        self.dtype = self.lodging.dtype
+        on_host = self.lodging.home.type == "cpu"
+        if on_host:
+            keep_freed_memory()
+        at_once = -(-options.batch_size // options.accumulate)
+        self.portions = Portions(at_once, device=self.device, say=say)
+        self.model = model
+        self.worker = self.lodging.worker(model)
+        frozen = model.frozen(random_warp=options.random_warp, parity=options.dfl_parity)
+        for name, parameter in self.worker.named_parameters():
+            parameter.requires_grad_(name.partition(".")[0] not in frozen)
+        self.trained = {
+            name: parameter
+            for name, parameter in self.worker.named_parameters()
+            if parameter.requires_grad
+        }
+        self.crew = Crew(2) if on_host and torch.get_num_threads() > 1 else None
+        kind: type[Optimizer] = AdaBelief if options.adabelief else RmsProp
+        rule = update_rule(model, options)
+        self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=self.lodging)
+        self.reduce: Reduce | None = None
+        working = dict(self.worker.named_parameters()) if self.lodging.has_workers else None
+        self.optimizer = kind(dict(self.model.named_parameters()), rule, shadows=working)
+
+    def share_gradients(self, reduce: Reduce) -> None:
+        """Update from now on by what `reduce` makes of the gradients of a batch."""
+        self.reduce = reduce
+        for member in self.adversaries.members.values():
+            member.reduce = reduce
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The rate of every optimizer from now on."""
+        self.optimizer.rule = replace(self.optimizer.rule, learning_rate=rate)
+        self.adversaries.set_learning_rate(rate)
+
+    def refresh(self) -> None:
+        """To be called after the model's weights were changed from outside."""
+        self.optimizer.refresh()
+
+
+def update_rule(model: Model, options: TrainOptions) -> UpdateRule:
+    """How the optimizer steps with these options."""
+    cosine = options.lr_dropout and model.config.kind not in ("Quick96", "XSeg")
+    return UpdateRule(
+        learning_rate=options.learning_rate,
+        keep=0.3 if options.lr_dropout else 1.0,
+        period=500 if cosine else 0,
+        clip_norm=1.0 if options.clipgrad else 0.0,
+        average=options.ema,
+        seed=options.seed,
+    )
