@@ -113,23 +113,28 @@ def test_a_run_killed_twice_has_the_losses_of_the_unbroken_one(
 
 
 def _kill_in_a_save(run: "subprocess.Popen[str]", folder: Path, rng: random.Random) -> int:
-    """Kills the run in the middle of one of its next saves; the iteration that was held before."""
-    saves = folder / "saves"
-    left = rng.randint(1, 3)
-    seen: set[str] = set()
-    held = holding(folder)
-    while left and run.poll() is None:
-        begun = {p.name for p in saves.glob(".*.partial*")}
-        fresh = begun - seen
-        if fresh:
-            seen |= fresh
-            left -= 1
-            held = holding(folder)
-        else:
-            time.sleep(0.0005)
-    time.sleep(rng.uniform(0, 0.08))
+    """Kills the run in the middle of one of its next saves; the iteration that was held before.
+
+    The moment is drawn from the time the saves before took and a little more, so that it may fall
+    into the writing, the naming, the pointer or the backup.
+    """
+    left_before = _begun(folder)
+    wanted, took = rng.randint(2, 4), [0.1]
+    while wanted and run.poll() is None:
+        if _begun(folder) - left_before:
+            wanted, held, start = wanted - 1, holding(folder), time.monotonic()
+            while wanted and _begun(folder) - left_before:
+                time.sleep(0.0005)
+            took.append(time.monotonic() - start)
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, 1.5) * took[-2])
     run.send_signal(signal.SIGKILL)
     return held
+
+
+def _begun(folder: Path) -> set[Path]:
+    """Saves that are being written, or were when a run was killed."""
+    return set((folder / "saves").glob(".*.partial"))
 
 
 @pytest.mark.slow
