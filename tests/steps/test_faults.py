@@ -227,13 +227,17 @@ def newest(path: Path) -> Path:
 DAMAGES: dict[str, tuple[Callable[[Path], object], int, str]] = {
     # what is done to a model saved at 4 and 6; where it goes on; what is said
     "state cut short": (lambda p: cut(newest(p) / "state.safetensors"), 4, "instead of"),
-    "state flipped": (lambda p: flip(newest(p) / "state.safetensors"), 4, "another hash"),
-    "state gone": (lambda p: (newest(p) / "state.safetensors").unlink(), 4, "no state.safetensors"),
+    "state flipped": (lambda p: flip(newest(p) / "state.safetensors"), 4, "other bytes"),
+    "state gone": (
+        lambda p: (newest(p) / "state.safetensors").unlink(),
+        4,
+        "state.safetensors: no such",
+    ),
     "options cut short": (lambda p: cut(newest(p) / "options.json"), 4, "options.json"),
-    "list cut short": (lambda p: cut(newest(p) / "save.json"), 4, "damaged"),
-    "save gone": (lambda p: shutil.rmtree(newest(p)), 4, "missing"),
-    "pointer gone": (lambda p: (p / "current.json").unlink(), 6, "current.json"),
-    "pointer cut short": (lambda p: cut(p / "current.json"), 6, "current.json"),
+    "list cut short": (lambda p: cut(newest(p) / "save.json"), 4, "save.json: text that is none"),
+    "save gone": (lambda p: shutil.rmtree(newest(p)), 4, "gone"),
+    "pointer gone": (lambda p: (p / "current.json").unlink(), 6, "taking the newest save"),
+    "pointer cut short": (lambda p: cut(p / "current.json"), 6, "taking the newest save"),
     "history cut short": (lambda p: cut(p / "history.jsonl"), 6, "losses of the first 6"),
     "history gone": (lambda p: (p / "history.jsonl").unlink(), 6, "losses of the first 6"),
 }
@@ -263,7 +267,7 @@ def test_damage_on_disk_is_told_and_costs_no_more_than_the_last_save(
     at = ["--workspace", str(root), "--model", "m", "--target-iter", "8", "--threads", "1"]
     assert main(["train", *at]) == 0
     told = capsys.readouterr().err
-    assert said in told
+    assert told.count(said) == 1, told
     assert f"going on from iteration {goes_on}" in told
     made = losses(root, "m")
     assert made == losses(root, "whole")[-len(made) :]

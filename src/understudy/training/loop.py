@@ -17,6 +17,7 @@ from understudy.errors import Cancelled, MemoryShortError, StateError
 from understudy.job import Job, Values
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
+from understudy.training.backups import backed_up_seconds
 from understudy.training.batches import WHOLE, BatchSource
 from understudy.training.beginning import (
     back_to_save,
@@ -110,7 +111,7 @@ class Trainer:
         self._previews = Previews(folder.previews_dir, job)
         self._mark = time.monotonic()
         self._saved_at = self._shown_at = self.state.seconds
-        self._backed_up_at = min(self.state.seconds, folder.backed_up_seconds())
+        self._backed_up_at = min(self.state.seconds, backed_up_seconds(folder.path))
         self._saved_iteration = self.state.iteration
         for name in without_effect(self._options, folder.config):
             job.message(f"{name} does nothing for this model and these settings")
