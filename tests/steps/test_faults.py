@@ -113,23 +113,28 @@ def test_a_run_killed_twice_has_the_losses_of_the_unbroken_one(
 
 
 def _kill_in_a_save(run: "subprocess.Popen[str]", folder: Path, rng: random.Random) -> int:
-    """Kills the run in the middle of one of its next saves; the iteration that was held before."""
-    saves = folder / "saves"
-    left = rng.randint(1, 3)
-    seen: set[str] = set()
-    held = holding(folder)
-    while left and run.poll() is None:
-        begun = {p.name for p in saves.glob(".*.partial*")}
-        fresh = begun - seen
-        if fresh:
-            seen |= fresh
-            left -= 1
-            held = holding(folder)
-        else:
-            time.sleep(0.0005)
-    time.sleep(rng.uniform(0, 0.08))
+    """Kills the run in the middle of one of its next saves; the iteration that was held before.
+
+    The moment is drawn from the time the saves before took and a little more, so that it may fall
+    into the writing, the naming, the pointer or the backup.
+    """
+    left_before = _begun(folder)
+    wanted, took = rng.randint(2, 4), [0.1]
+    while wanted and run.poll() is None:
+        if _begun(folder) - left_before:
+            wanted, held, start = wanted - 1, holding(folder), time.monotonic()
+            while wanted and _begun(folder) - left_before:
+                time.sleep(0.0005)
+            took.append(time.monotonic() - start)
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, 1.5) * took[-2])
     run.send_signal(signal.SIGKILL)
     return held
+
+
+def _begun(folder: Path) -> set[Path]:
+    """Saves that are being written, or were when a run was killed."""
+    return set((folder / "saves").glob(".*.partial"))
 
 
 @pytest.mark.slow
@@ -222,13 +227,17 @@ def newest(path: Path) -> Path:
 DAMAGES: dict[str, tuple[Callable[[Path], object], int, str]] = {
     # what is done to a model saved at 4 and 6; where it goes on; what is said
     "state cut short": (lambda p: cut(newest(p) / "state.safetensors"), 4, "instead of"),
-    "state flipped": (lambda p: flip(newest(p) / "state.safetensors"), 4, "another hash"),
-    "state gone": (lambda p: (newest(p) / "state.safetensors").unlink(), 4, "no state.safetensors"),
+    "state flipped": (lambda p: flip(newest(p) / "state.safetensors"), 4, "other bytes"),
+    "state gone": (
+        lambda p: (newest(p) / "state.safetensors").unlink(),
+        4,
+        "state.safetensors: no such",
+    ),
     "options cut short": (lambda p: cut(newest(p) / "options.json"), 4, "options.json"),
-    "list cut short": (lambda p: cut(newest(p) / "save.json"), 4, "damaged"),
-    "save gone": (lambda p: shutil.rmtree(newest(p)), 4, "missing"),
-    "pointer gone": (lambda p: (p / "current.json").unlink(), 6, "current.json"),
-    "pointer cut short": (lambda p: cut(p / "current.json"), 6, "current.json"),
+    "list cut short": (lambda p: cut(newest(p) / "save.json"), 4, "save.json: text that is none"),
+    "save gone": (lambda p: shutil.rmtree(newest(p)), 4, "gone"),
+    "pointer gone": (lambda p: (p / "current.json").unlink(), 6, "taking the newest save"),
+    "pointer cut short": (lambda p: cut(p / "current.json"), 6, "taking the newest save"),
     "history cut short": (lambda p: cut(p / "history.jsonl"), 6, "losses of the first 6"),
     "history gone": (lambda p: (p / "history.jsonl").unlink(), 6, "losses of the first 6"),
 }
@@ -258,7 +267,7 @@ def test_damage_on_disk_is_told_and_costs_no_more_than_the_last_save(
     at = ["--workspace", str(root), "--model", "m", "--target-iter", "8", "--threads", "1"]
     assert main(["train", *at]) == 0
     told = capsys.readouterr().err
-    assert said in told
+    assert told.count(said) == 1, told
     assert f"going on from iteration {goes_on}" in told
     made = losses(root, "m")
     assert made == losses(root, "whole")[-len(made) :]

@@ -190,6 +190,17 @@ def test_stop_saves_and_ends(run, recorder, monkeypatch) -> None:
     assert folder.load(pytest.fail).iteration == 4
 
 
+def test_a_setting_just_before_the_end_is_saved(run, recorder, monkeypatch) -> None:
+    def ask() -> None:
+        recorder.job.ask({"command": "set", "key": "ema", "value": 0.5})
+        recorder.job.ask("stop")
+
+    _at_iteration(monkeypatch, 1, ask)  # the iteration that is saved anyway
+    result, folder = run()
+    state = folder.load(pytest.fail)
+    assert (result.iteration, state.iteration, state.options.ema) == (1, 1, 0.5)
+
+
 def test_cancel_saves_first(run, recorder, monkeypatch, tmp_path: Path) -> None:
     _at_iteration(monkeypatch, 5, recorder.job.cancel)
     with pytest.raises(Cancelled):

@@ -125,7 +125,7 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
     check_chosen(settings.get("preview_dst", ()), dst.names, "--preview-dst")
     if folder is None and config.notice:
         job.message(config.notice)
-    folder = create_model(path, config)
+    folder = folder or create_model(path, config)
     if newest is not None and _is_over(training, newest):
         return Report(
             "train",

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from understudy import files
-from understudy.errors import from_os_error
+from understudy.errors import FileError, StateError, from_os_error
+from understudy.training.save_mark import read_mark
 
 BACKUPS_KEPT = 24
 
@@ -42,6 +43,15 @@ def make_backup(model_dir: Path, save_dir: Path) -> Path:
     return first
 
 
+def backed_up_seconds(model_dir: Path) -> float:
+    """How long training had taken when the newest backup was made; 0 if none can be read."""
+    newest = (model_dir / "backups" / "01" / "saves").glob("*")
+    try:
+        return max((read_mark(save).seconds for save in newest), default=0.0)
+    except (StateError, FileError):  # then the next one is due
+        return 0.0
+
+
 def _make_room(folder: Path) -> None:
     """Moves 01, 02, ... up to the first gap; the last one drops out."""
     count = 0
@@ -68,3 +78,9 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> None:
+    """Gives what is damaged another name, so that what is new can have its own."""
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}.damaged.{secrets.token_hex(2)}"))

@@ -15,18 +15,8 @@ from torch import Tensor
 
 from understudy.errors import Cancelled, MemoryShortError, StateError
 from understudy.job import Job, Values
-from understudy.models.devices import choose_device
-from understudy.models.face_model import as_face_model
-from understudy.training.batches import WHOLE, BatchSource
-from understudy.training.beginning import (
-    back_to_save,
-    begin,
-    check_measurable,
-    move_on,
-    take_over,
-    take_up,
-    to_load_by,
-)
+from understudy.training.backups import backed_up_seconds
+from understudy.training.beginning import back_to_save, check_measurable, move_on
 from understudy.training.health import Health, Unhealthy
 from understudy.training.history import is_likeness
 from understudy.training.mask_batches import MaskBatch
@@ -36,12 +26,10 @@ from understudy.training.pace import learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
 from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed, told_of
-from understudy.training.shown import ShownFaces
-from understudy.training.sides import load_side
-from understudy.training.state import ModelFolder, TrainState
-from understudy.training.step import Batch, StepLosses, TrainStep
+from understudy.training.setup import Setup
+from understudy.training.state import ModelFolder
+from understudy.training.step import Batch, StepLosses
 from understudy.training.telling import Previews, Teller
-from understudy.training.watch import Watch
 from understudy.types import FaceSample
 
 __all__ = ["TrainResult", "Trainer", "learning_rate", "train"]
@@ -73,10 +61,8 @@ def train(
     return Trainer(folder, src, dst=dst, options=options, job=job, plan=plan).run()
 
 
-class Trainer:
+class Trainer(Setup):
     """One run of the loop."""
-
-    _share = WHOLE
 
     def __init__(
         self,
@@ -89,20 +75,10 @@ class Trainer:
         plan: Plan | None = None,
         device: torch.device | None = None,
     ) -> None:
-        if options.threads:
-            torch.set_num_threads(options.threads)
-        self._folder, self._options, self._job = folder, options, job
-        self._device = device or choose_device(options.device)
-        self._faces = (src, dst)
-        folder.sweep()
-        self.state = begin(folder, options, job.message)
-        take_up(plan, self.state, job.message)
-        self._load_sides()
-        self._shown = ShownFaces(src, dst, config=folder.config, device=self._device, job=job)
-        self._prepare()
-        self._check_measurable()
+        super().__init__(folder, src, dst=dst, options=options, job=job, plan=plan, device=device)
+        check_measurable(self.state, can_measure=self._watch.can_measure)
         self._health = self._new_health()
-        self._stopping, self._measured_at = False, 0
+        self._stopping, self._is_changed, self._measured_at = False, False, 0
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
         self._failures = 0
@@ -110,7 +86,7 @@ class Trainer:
         self._previews = Previews(folder.previews_dir, job)
         self._mark = time.monotonic()
         self._saved_at = self._shown_at = self.state.seconds
-        self._backed_up_at = min(self.state.seconds, folder.backed_up_seconds())
+        self._backed_up_at = min(self.state.seconds, backed_up_seconds(folder.path))
         self._saved_iteration = self.state.iteration
         for name in without_effect(self._options, folder.config):
             job.message(f"{name} does nothing for this model and these settings")
@@ -144,7 +120,9 @@ class Trainer:
         self._move_on()
         reason = why_ended(self.state, self._options)
         if reason is None and not self._stopping:
+            self._rest()
             self._iterate()
+            self._keep()
             self._obey()
         reason = "stopped" if self._stopping else reason
         if reason is not None:
@@ -152,8 +130,8 @@ class Trainer:
         return reason
 
     def _iterate(self) -> None:
-        state, options = self.state, self._options
-        self._rest()
+        """One iteration, and its losses told."""
+        state = self.state
         split = self._teller.split
         split.begin(state.iteration)
         batch = split.timed("batch", self._batch)
@@ -164,6 +142,10 @@ class Trainer:
         self._count_time()
         if self._is_due():
             self._tell()
+
+    def _keep(self) -> None:
+        """What is due after the iteration: a measure, previews, a save, a backup."""
+        state, options = self.state, self._options
         if state.plan is not None and state.plan.wants_measure(state.iteration):
             self._tell()
             measured = self._measure()
@@ -179,13 +161,6 @@ class Trainer:
         if backing_up:
             self._job.message(f"backup in {self._backup()}")
 
-    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
-        return torch.stack([loss.mean() for loss in losses])
-
-    def _is_due(self) -> bool:
-        """Whether to bring the losses over, which waits for the device."""
-        return self._device.type == "cpu" or self._teller.is_due
-
     def _batch(self) -> Batch | MaskBatch:
         options = self._options
         share = share_done(self.state, options)
@@ -196,6 +171,13 @@ class Trainer:
 
     def _draw(self, *, late: bool) -> Batch | MaskBatch:
         return (self._late_source if late else self._source).batch(self.state.iteration)
+
+    def _means(self, losses: StepLosses | MaskLosses) -> Tensor:
+        return torch.stack([loss.mean() for loss in losses])
+
+    def _is_due(self) -> bool:
+        """Whether to bring the losses over, which waits for the device."""
+        return self._device.type == "cpu" or self._teller.is_due
 
     def _tell(self) -> None:
         """Bring the losses over from the device, check them, keep them, report the last ones."""
@@ -210,44 +192,6 @@ class Trainer:
             history.add(*losses)
         rate = self._step.optimizer.learning_rate()
         self._teller.tell(self.state, self._options, learning_rate=rate)
-
-    def _obey(self) -> None:
-        """Do what the user asked for since the last iteration."""
-        self._job.obey(
-            {
-                "set": self._set,
-                "save": self._save_now,
-                "backup": self._backup_now,
-                "preview": self._show_now,
-                "stop": self._stop,
-            }
-        )
-
-    def _set(self, values: Values) -> str:
-        changes = changed(self.state.options, values)
-        self._shown.check(changes)
-        self._tell()
-        self.state.change(changes)
-        self._reprepare()
-        return f"{told_of(changes)} from iteration {self.state.iteration + 1} on"
-
-    def _save_now(self, _: Values) -> str:
-        self._save()
-        return f"saved at iteration {self.state.iteration}"
-
-    def _backup_now(self, _: Values) -> str:
-        self._save()
-        return f"iteration {self.state.iteration} is kept in {self._backup()}"
-
-    def _show_now(self, faces: Values) -> str:
-        if faces:
-            self._set({"values": {f"preview_{side}": names for side, names in faces.items()}})
-        self._show()
-        return f"preview of iteration {self.state.iteration} in {self._folder.previews_dir}"
-
-    def _stop(self, _: Values) -> str:
-        self._stopping = True
-        return f"stopping after iteration {self.state.iteration}"
 
     def _show(self) -> None:
         """Measure the faces kept aside and write the previews."""
@@ -290,23 +234,19 @@ class Trainer:
         if self.state.iteration > self._saved_iteration:
             self._failures = 0
         self._saved_at, self._saved_iteration = self.state.seconds, self.state.iteration
+        self._is_changed = False
 
     def _backup(self) -> Path:
         self._backed_up_at = self.state.seconds
         return self._folder.backup()
 
     def _finish(self, *, looks: bool = True) -> None:
-        """Last preview, unless it `looks` no more, and save, so that no iteration is lost."""
-        if self.state.iteration > self._saved_iteration:
-            if looks:
-                self._show()
+        """Last preview, unless it `looks` no more, and save, so that nothing is lost."""
+        is_further = self.state.iteration > self._saved_iteration
+        if is_further and looks:
+            self._show()
+        if is_further or self._is_changed:
             self._save(looks=looks)
-
-    def _current(self) -> TrainState:
-        self.state.optimizer = self._step.optimizer.state_tensors()
-        self.state.optimizer_iteration = self._step.optimizer.iteration
-        self.state.adversaries = self._step.adversaries.added_to(self.state.adversaries)
-        return self.state
 
     def _roll_back(self, reason: str) -> None:
         """Go back to the last save with other random draws.
@@ -340,59 +280,54 @@ class Trainer:
 
     def _reprepare(self) -> None:
         """Go on with options that have changed."""
-        self._current()
-        if self.state.acting.eyes_mouth_prio and not self._eyes_mouth:
-            self._load_sides()
         self._health.guards = self.state.acting.guard
         self._health.forget_losses()
-        del self._step, self._watch  # two of them at once may not fit the device
-        self._prepare()
+        self._make_anew()
 
     def _new_health(self) -> Health:
         history, guards = self.state.history, self._options.guard
         return Health.after(history.measures, guards=guards, names=history.curves)
 
-    def _make_step(self) -> TrainStep:
-        model = as_face_model(self.state.model)
-        return TrainStep(model, self._options, device=self._device, say=self._job.message)
+    # ------------------------------------------------------------------ what the user asks for
 
-    def _check_measurable(self) -> None:
-        check_measurable(self.state, can_measure=self._watch.can_measure)
-
-    def _prepare(self) -> None:
-        self._options = self.state.acting
-        self._step = self._make_step()
-        take_over(self._step, self.state, self._job.message)
-        self._watch = self._make_watch()
-        self._source = self._make_source(self._options)
-        still = self._options.model_copy(update={"random_warp": False})
-        self._late_source = self._make_source(still)
-
-    def _make_watch(self) -> Watch:
-        (src, dst), shown = self._sides, self._shown(self._options)
-        model = as_face_model(self.state.model)
-        return Watch(model, src, dst, shown=shown, dtype=self._step.dtype)
-
-    def _make_source(self, options: TrainOptions) -> BatchSource:
-        (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
-        return BatchSource(src, dst, config, options, attempt=attempt, share=self._share)
-
-    def _load_sides(self) -> None:
-        options, config = to_load_by(self.state), self._folder.config
-        self._eyes_mouth = options.eyes_mouth_prio
-        self._sides = tuple(
-            load_side(
-                faces,
-                name,
-                config=config,
-                options=options,
-                device=self._device,
-                job=self._job,
-                cache_dir=self._folder.path,
-                share=self._share,
-            )
-            for faces, name in zip(self._faces, ("src", "dst"), strict=True)
+    def _obey(self) -> None:
+        """Do what the user asked for since the last iteration."""
+        self._job.obey(
+            {
+                "set": self._set,
+                "save": self._save_now,
+                "backup": self._backup_now,
+                "preview": self._show_now,
+                "stop": self._stop,
+            }
         )
+
+    def _set(self, values: Values) -> str:
+        changes = changed(self.state.options, values)
+        self._shown.check(changes)
+        self._tell()
+        self.state.change(changes)
+        self._is_changed = True
+        self._reprepare()
+        return f"{told_of(changes)} from iteration {self.state.iteration + 1} on"
+
+    def _save_now(self, _: Values) -> str:
+        self._save()
+        return f"saved at iteration {self.state.iteration}"
+
+    def _backup_now(self, _: Values) -> str:
+        self._save()
+        return f"iteration {self.state.iteration} is kept in {self._backup()}"
+
+    def _show_now(self, faces: Values) -> str:
+        if faces:
+            self._set({"values": {f"preview_{side}": names for side, names in faces.items()}})
+        self._show()
+        return f"preview of iteration {self.state.iteration} in {self._folder.previews_dir}"
+
+    def _stop(self, _: Values) -> str:
+        self._stopping = True
+        return f"stopping after iteration {self.state.iteration}"
 
     def _rest(self) -> None:
         """Waits while paused, off the clock; commands are obeyed meanwhile."""

@@ -50,7 +50,7 @@ def read_mark(folder: Path) -> SaveMark:
         raise StateError(
             folder / SAVE,
             expected="the list of the save's files",
-            found="something else",
+            found="text that is none",
             remedy="Take one of the model's backups.",
         ) from error
 
@@ -64,11 +64,11 @@ def check_file(path: Path, expected: FileMark) -> None:
     if path.name not in (TENSORS, OPTIONS):
         found = f"an unknown file {path.name!r}"
     elif not path.exists():
-        found = f"no {path.name}"
+        found = "no such file"
     elif path.stat().st_size != expected.bytes:
-        found = f"{path.name} with {path.stat().st_size} bytes instead of {expected.bytes}"
+        found = f"{path.stat().st_size} bytes instead of {expected.bytes}"
     elif files.sha256_file(path) != expected.sha256:
-        found = f"{path.name} with another hash"
+        found = "other bytes than those saved"
     else:
         return
     raise StateError(

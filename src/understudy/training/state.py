@@ -23,13 +23,20 @@ from typing import NamedTuple
 from torch import Tensor
 
 from understudy import files
-from understudy.errors import FileError, FormatError, StateError, StorageError, from_os_error
+from understudy.errors import (
+    FileError,
+    FormatError,
+    StateError,
+    StorageError,
+    UnderstudyError,
+    from_os_error,
+)
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.model import Model
 from understudy.training import history as history_file
 from understudy.training import tensor_file
-from understudy.training.backups import make_backup, remove
+from understudy.training.backups import make_backup, remove, set_aside
 from understudy.training.dfl_import import export_dfl, import_dfl
 from understudy.training.history import History
 from understudy.training.options import TrainOptions
@@ -94,6 +101,7 @@ class ModelFolder:
         self.backups_dir = path / "backups"
         self.saves_dir = path / "saves"
         self._history_path = path / "history.jsonl"
+        self._said: set[str] = set()
         self._history_end = (0, 0, 0)  # bytes, iterations, measures that are on disk
 
     def numbers(self) -> list[int]:
@@ -113,9 +121,10 @@ class ModelFolder:
             folder = self.saves_dir / f"{number:06d}"
             try:
                 mark = read_mark(folder)
+                check_file(folder / OPTIONS, mark.files[OPTIONS])
                 values = _known_options(folder / OPTIONS, say)
             except (StateError, FileError, FormatError) as error:
-                say(f"save {folder.name} is damaged ({error.found}); trying the one before")
+                self._say(say, _damaged(folder, error))
                 continue
             options = TrainOptions.model_validate(values)
             digest = mark.files[TENSORS].sha256
@@ -187,10 +196,10 @@ class ModelFolder:
                 state = self._read(folder, say, mend=mend)
             except (StateError, FileError) as error:
                 damaged.append(folder)
-                say(f"save {folder.name} is damaged ({error.found}); trying the one before")
+                self._say(say, _damaged(folder, error))
                 continue
             for broken in damaged if mend else ():
-                _set_aside(broken)
+                set_aside(broken)
             return state
         raise StateError(
             self.path,
@@ -202,14 +211,6 @@ class ModelFolder:
     def backup(self) -> Path:
         """Folder 01 of the backups, made of the newest save; older ones move up by one."""
         return make_backup(self.path, self.saves_dir / f"{max(self.numbers()):06d}")
-
-    def backed_up_seconds(self) -> float:
-        """How long training had taken when the newest backup was made; 0 if none can be read."""
-        newest = (self.backups_dir / "01" / "saves").glob("*")
-        try:
-            return max((read_mark(save).seconds for save in newest), default=0.0)
-        except (StateError, FileError):  # then the next one is due
-            return 0.0
 
     def _write_files(self, folder: Path, state: TrainState) -> dict[str, FileMark]:
         tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
@@ -237,11 +238,18 @@ class ModelFolder:
             current = int(value["save"])
         except (FileError, FormatError, KeyError, TypeError, ValueError) as error:
             if numbers:
-                say(f"{self.path / 'current.json'} is damaged ({error}); taking the newest save")
+                why = "gone" if isinstance(error, FileError) else "damaged"
+                self._say(say, f"{self.path / 'current.json'} is {why}: taking the newest save")
             return numbers
         if current not in numbers:
-            say(f"save {current:06d} is missing; trying the one before")
+            self._say(say, f"save {current:06d} is gone: trying the one before")
         return sorted(numbers, key=lambda number: number != current)
+
+    def _say(self, say: Say, text: str) -> None:
+        """Says what was not said before: a folder is looked at more than once."""
+        if text not in self._said:
+            self._said.add(text)
+            say(text)
 
     def _read(self, folder: Path, say: Say, *, mend: bool) -> TrainState:
         mark = read_mark(folder)
@@ -271,10 +279,10 @@ class ModelFolder:
             )
             end = mark.history_bytes
         except FormatError as error:
-            say(f"losses of the first {mark.iteration} iterations are lost: {error}")
+            say(f"losses of the first {mark.iteration} iterations are no longer known: {error}")
             state.history, end = History.of(names, start=mark.iteration), 0
             if mend:
-                _set_aside(self._history_path)
+                set_aside(self._history_path)
         self._history_end = (end, len(state.history), len(state.history.measures))
         return state
 
@@ -386,6 +394,6 @@ def _differences(one: ModelConfig, other: ModelConfig) -> str:
     return ", ".join(f"{k} {v}" for k, v in values.items() if v != others[k])
 
 
-def _set_aside(path: Path) -> None:
-    if path.exists():
-        path.rename(path.with_name(f"{path.name}.damaged.{secrets.token_hex(2)}"))
+def _damaged(folder: Path, error: UnderstudyError) -> str:
+    which = Path(error.thing).name
+    return f"save {folder.name} is damaged ({which}: {error.found}); trying the one before"

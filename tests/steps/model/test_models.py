@@ -157,6 +157,9 @@ def test_what_one_model_is(dfl: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert rows["backups"] == "01 (000001 at iteration 4)"
     assert rows["inter_dims"] == str(state.config.inter_dims)
     assert not {"archi", "base_dims"} & set(rows), "what does not shape an AMP"
+    backup = folder.backups_dir / "01"
+    assert run("import", backup, "--to", "earlier", at=dfl) == 0
+    assert open_model(dfl / "model" / "earlier").load(pytest.fail).iteration == 4
 
 
 def test_pruning_lists_first(dfl: Path) -> None:
