@@ -29,8 +29,8 @@ class SheetOptions(StepOptions):
     )
     labels: Literal["name", "number", "pose", "size", "none"] = option(
         "name",
-        "Below each face: its file's name, its number in the faceset, yaw and pitch in degrees, "
-        "its size in the frame in pixels, or nothing.",
+        "Below each face: its file's name, its number in the faceset, where it looks in the picture "
+        "in degrees, its size in the frame in pixels, or nothing.",
     )
     landmarks: bool = option(False, "Draw landmarks and hull onto the faces.")
     out: Path | None = option(
@@ -128,16 +128,10 @@ def _with_landmarks(
 
 
 def _pose(face: "FaceSample", size: int) -> tuple[str, str]:
-    from math import degrees
+    from understudy.faces.pose import direction_words, head_pose
 
-    from understudy.faces.pose import head_pose
-
-    pitch, yaw, _ = (round(degrees(angle)) for angle in head_pose(face.landmarks, size))
-    return f"yaw {_signed(yaw)}", f"pitch {_signed(pitch)}"
-
-
-def _signed(angle: int) -> str:
-    return (f"{angle:+d}" if angle else "0").replace("-", "\u2212") + "\u00b0"
+    pitch, yaw, _ = head_pose(face.landmarks, size)
+    return direction_words(pitch, yaw)
 
 
 def _size(face: "FaceSample") -> str:
