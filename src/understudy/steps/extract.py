@@ -22,6 +22,7 @@ from understudy.steps.frames import frames_identity, read_frame_manifests
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         raise MaterialError(
             side.frames_dir,
             expected="a face in at least one frame",
-            found=f"none in {len(chosen)} frames",
+            found=f"none in {counted(len(chosen), 'frame')}",
             remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
         )
     report = _report(side, done=done, skipped=len(chosen) - len(todo), found=found)
@@ -252,7 +253,7 @@ def _tell(report: Report, records: Records, workspace: Workspace, side: Side) ->
 
 
 def _report(side: Side, *, done: int, skipped: int, found: int) -> Report:
-    summary = f"{found} faces of {side.name}"
+    summary = f"{counted(found, 'face')} of {side.name}"
     return Report(
         "extract",
         done=done,

@@ -18,6 +18,7 @@ from understudy.job import Job
 from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.journal import Journal
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def take_up(
             number = edit_plan.next_number(edit_plan.edits_dir(side.aligned_dir))
             keep_records(side, label_of(number))  # where undoing this finds them
             _to_trash(side, faces, RESTART)
-            job.message(f"{len(faces)} faces moved to aligned_trash; faceset undo brings them back")
+            _tell_moved(counted(len(faces), "face"), job)
         remove_files(side.debug_dir.glob("*.jpg") if side.debug_dir.is_dir() else ())
         records.begin(made_with)
     elif not done.header:
@@ -223,10 +224,11 @@ def clear_way(side: Side, todo: set[str], job: Job) -> None:
             in_the_way.append(path)
     _to_trash(side, in_the_way, UNRECORDED)
     if in_the_way:
-        job.message(
-            f"{len(in_the_way)} faces of frames that are not finished moved to aligned_trash; "
-            "faceset undo brings them back"
-        )
+        _tell_moved(f"{counted(len(in_the_way), 'face')} of frames that are not finished", job)
+
+
+def _tell_moved(what: str, job: Job) -> None:
+    job.message(f"{what} moved to aligned_trash; faceset undo brings back what moved")
 
 
 def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
@@ -234,7 +236,7 @@ def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
     from understudy.facesets.pack import PAK_NAME
 
     count = len(faces_of(side))
-    summary = f"{count} faces of {side.name}, made elsewhere, stay as they are"
+    summary = f"{counted(count, 'face')} of {side.name}, made elsewhere, stay as they are"
     details: Facts = {"faces": count, "made_elsewhere": True}
     if (side.aligned_dir / PAK_NAME).is_file():
         summary = f"faces of {side.name} in a pak, made elsewhere, stay as they are"
@@ -246,7 +248,7 @@ def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
             summary += "; they name none of these frames; --restart moves them to the trash"
         elif empty:
             details["frames_without_face"] = len(empty)
-            summary += f"; {len(empty)} frames have no face there: --redo faceless does them"
+            summary += f"; {counted(len(empty), 'frame')} without a face there: see --redo faceless"
     details["summary"] = summary
     return Report("extract", outputs=[side.aligned_dir], details=details)
 

@@ -27,6 +27,7 @@ from understudy.steps.frames import clip_paths, read_frame_manifests
 from understudy.steps.merge import SESSION
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -288,5 +289,5 @@ def _report(options: VideoOptions, facts: dict[str, Any], *, written: int, kept:
         done=written,
         skipped=kept,
         outputs=[options.out],
-        details={"summary": f"{written + kept} frames in the film", **facts},
+        details={"summary": f"{counted(written + kept, 'frame')} in the film", **facts},
     )
