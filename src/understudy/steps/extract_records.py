@@ -80,7 +80,7 @@ def take_up(
     }
     faces = faces_of(side)
     done = records.done
-    _check_pictures(options.like, done.header.get("like", []))
+    check_pictures(options.like, done.header.get("like", []))
     if options.restart:
         if faces:
             number = edit_plan.next_number(edit_plan.edits_dir(side.aligned_dir))
@@ -202,8 +202,12 @@ def _difference(
     return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
 
 
-def _check_pictures(like: Sequence[Path], recorded: Sequence[str]) -> None:
-    """Pictures that finished faces were chosen by may be gone since."""
+def check_pictures(like: Sequence[Path], recorded: Sequence[str] = ()) -> None:
+    """Nothing, if the pictures of a person are there; those of finished faces may be gone since.
+
+    Raises:
+        FileError: one is missing.
+    """
     for path in like:
         if str(path) not in recorded and not path.is_file():
             raise FileError(
@@ -237,7 +241,7 @@ def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
 
     count = len(faces_of(side))
     summary = f"{counted(count, 'face')} of {side.name}, made elsewhere, stay as they are"
-    details: Facts = {"faces": count, "made_elsewhere": True}
+    details: Facts = {"faces": count, "unit": "frame", "made_elsewhere": True}
     if (side.aligned_dir / PAK_NAME).is_file():
         summary = f"faces of {side.name} in a pak, made elsewhere, stay as they are"
     else:

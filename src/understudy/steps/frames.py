@@ -236,5 +236,5 @@ def _report(side: Side, *, done: int, skipped: int) -> Report:
         done=done,
         skipped=skipped,
         outputs=[side.frames_dir],
-        details={"summary": summary, "frames": done + skipped},
+        details={"summary": summary, "unit": "frame", "frames": done + skipped},
     )

@@ -148,6 +148,7 @@ def merge(options: MergeOptions, job: Job) -> Report:
     report.outputs = [workspace.merged_dir]
     report.details = {
         "summary": f"{counted(skipped + done, 'frame')} merged",
+        "unit": "frame",
         "faces": replaced,
         "made_by": made_by,
         "model": model_facts,

@@ -289,5 +289,9 @@ def _report(options: VideoOptions, facts: dict[str, Any], *, written: int, kept:
         done=written,
         skipped=kept,
         outputs=[options.out],
-        details={"summary": f"{counted(written + kept, 'frame')} in the film", **facts},
+        details={
+            "summary": f"{counted(written + kept, 'frame')} in the film",
+            "unit": "frame",
+            **facts,
+        },
     )
