@@ -67,6 +67,12 @@ class TrainState:
         return chain(self.model.parameters(), self.optimizer.values(), self.adversaries.values())
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of all tensors a save holds."""
+        held = [self.model.state_dict(), self.optimizer, self.adversaries]
+        return sum(t.numel() * t.element_size() for part in held for t in part.values())
+
+    @property
     def averaged(self) -> dict[str, Tensor]:
         """Averaged weights by parameter; empty if none are kept."""
         return {

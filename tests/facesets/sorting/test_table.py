@@ -170,3 +170,19 @@ def test_a_cache_that_is_held_is_told_and_kept(
         with pytest.raises(StorageError, match="other process"):
             measure(aligned, ("record",), Job("sort"))
     assert cache_path(aligned).read_bytes() == before
+
+
+def test_a_cache_that_can_only_be_read_is_used_and_stays(
+    aligned: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(aligned, ("record",), Job("sort"))
+    cache_path(aligned).chmod(0o444)
+    monkeypatch.setattr(
+        cache.os, "access", lambda path, mode: False
+    )  # as root sees a protected disk
+    before = cache_path(aligned).read_bytes()
+    measured.clear()
+    measure(aligned, ("record",), Job("sort"))
+    assert not measured
+    assert len(measure(aligned, ("light",), Job("sort"))) == 8
+    assert cache_path(aligned).read_bytes() == before

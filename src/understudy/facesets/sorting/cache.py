@@ -6,6 +6,7 @@ size, time and name: so neither a new name nor a copy of the workspace makes it 
 file holds can be made again: a damaged one is put away and begun anew. Knows not what is measured.
 """
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,6 +101,7 @@ class MeasureCache:
 
     def _open(self, database: str) -> None:
         self._sql = sqlite3.connect(database, isolation_level="DEFERRED", timeout=_PATIENCE_SECONDS)
+        self._check_writable(database)
         run = self._sql.execute
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA synchronous = NORMAL")
@@ -116,6 +118,13 @@ class MeasureCache:
             if name not in there:
                 run(statement)
         self._sql.commit()
+
+    def _check_writable(self, database: str) -> None:
+        """Go on with a copy in memory, where what is kept on disk can only be read."""
+        if Path(database).exists() and not os.access(database, os.W_OK):
+            kept, self._sql = self._sql, sqlite3.connect(":memory:", isolation_level="DEFERRED")
+            with contextlib.closing(kept):
+                kept.backup(self._sql)
 
     def __exit__(
         self,
