@@ -115,7 +115,9 @@ def sort(options: SortOptions, job: Job) -> Report:
         raise MaterialError(
             folder,
             expected="faces to sort",
-            found=f"{len(out) + len(damaged)} pictures that {options.by} would all sort out",
+            found=f"{len(out) + len(damaged)} pictures that {options.by} would all sort out"
+            if out or damaged
+            else "no pictures",
             remedy="Nothing was moved. Extract faces into it, or sort by something else.",
         )
     moves = _renamed(table, kept) if out or options.by != "oneface" else []
