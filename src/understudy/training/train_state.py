@@ -69,8 +69,7 @@ class TrainState:
     @property
     def num_bytes(self) -> int:
         """Bytes of all tensors a save holds."""
-        held = [self.model.state_dict(), self.optimizer, self.adversaries]
-        return sum(t.numel() * t.element_size() for part in held for t in part.values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors())
 
     @property
     def averaged(self) -> dict[str, Tensor]:
