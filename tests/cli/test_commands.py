@@ -1,5 +1,7 @@
 """What the command line offers, and how it tells what it can't read."""
 
+from pathlib import Path
+
 import pytest
 
 from understudy.cli.main import main
@@ -28,6 +30,19 @@ def test_a_guess_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.endswith("found none of them. Did you mean --video? See: understudy frames --help")
     for wrong in ("?.", "..", ".?"):
         assert wrong not in line
+
+
+def test_an_empty_path_is_not_the_folder_one_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for tokens in (["new", ""], ["clear", "", "--yes"], ["frames", "src", "--workspace", ""]):
+        assert main(tokens) == 2
+        assert "expected a path, found ''." in capsys.readouterr().err
+    assert main(["frames", "src", "--video", "a.mp4", ""]) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert main(["new", "."]) == 0
+    assert (tmp_path / "workspace.json").is_file()
 
 
 @pytest.mark.parametrize(

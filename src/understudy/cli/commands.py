@@ -120,6 +120,7 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
         negative=None if default is True or turns_off else (),
         negative_iterable=(),
         consume_multiple=True,
+        converter=_to_paths if "Path" in str(field.annotation) else None,
         show_default=not required and default not in (None, (), "", Path()),
     )
     return inspect.Parameter(
@@ -128,6 +129,14 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
         default=inspect.Parameter.empty if required else default,
         annotation=Annotated[_type(field), form],
     )
+
+
+def _to_paths(kind: Any, tokens: Sequence[cyclopts.Token]) -> Any:  # types made at run time
+    """The paths given; a shell's empty variable is none, and not the folder one stands in."""
+    for token in tokens:
+        if not token.value:
+            raise cyclopts.CoercionError(token=token, target_type=Path)
+    return cyclopts.convert(kind, tokens)
 
 
 @functools.cache

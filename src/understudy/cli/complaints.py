@@ -6,6 +6,7 @@ where to look. Knows no step.
 
 import datetime
 import re
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin  # types, made at run time
 
 import cyclopts
@@ -16,6 +17,7 @@ _IN_WORDS = {
     int: "a whole number",
     float: "a number",
     bool: "yes or no",
+    Path: "a path",
     datetime.date: "a date, such as 2030-12-31",
     datetime.datetime: "a date, such as 2030-12-31",
 }
