@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -43,6 +43,25 @@ def test_full_disk_ends_the_map() -> None:
     with pytest.raises(StorageError):
         list(job.map(write, range(5)))
     assert not job.failures
+
+
+def test_a_map_that_ends_early_ends_what_it_takes_from() -> None:
+    job = Job("test", workers=2)
+    ended = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            ended.append(threading.current_thread())
+
+    def write(x: int) -> None:
+        raise StorageError("f", expected="space", found="none", remedy="Free some.")
+
+    source = items()
+    with pytest.raises(StorageError):
+        list(job.map(write, source))
+    assert ended == [threading.current_thread()], "and not whenever garbage is collected"
 
 
 def test_cancel_ends_the_map() -> None:

@@ -31,6 +31,10 @@ class UnderstudyError(Exception):
         self.thing, self.expected, self.found, self.remedy = str(thing), expected, found, remedy
         super().__init__(f"{thing}: expected {expected}, found {found}. {remedy}")
 
+    def about(self, thing: str | Path) -> "UnderstudyError":
+        """The same error of another thing: of the file the user knows, not a temporary one."""
+        return type(self)(thing, expected=self.expected, found=self.found, remedy=self.remedy)
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.thing, self.expected, self.found, self.remedy)
 

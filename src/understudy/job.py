@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -275,6 +275,9 @@ class Job:
             finally:
                 for _, future in pending:
                     future.cancel()
+                # Here and now: the garbage collector may end it in one of its own threads.
+                if isinstance(source, Generator):
+                    source.close()
 
     def _item_failed(self, item: str, error: BaseException) -> None:
         if not _is_of_item(error):

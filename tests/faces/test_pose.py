@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.faces.landmarks import mirror_landmarks
-from understudy.faces.pose import POSE_INDICES, POSE_POINTS, head_pose
+from understudy.faces.pose import POSE_INDICES, POSE_POINTS, direction_words, head_pose
 
 
 def test_poses_are_the_predecessors(shared: Path) -> None:
@@ -33,3 +33,9 @@ def test_a_mirrored_face_looks_the_other_way(shared: Path) -> None:
     assert abs(pitch - mirrored_pitch) < 0.08
     assert abs(yaw + mirrored_yaw) < 0.08
     assert abs(roll + mirrored_roll) < 0.08
+
+
+def test_directions_are_the_pictures() -> None:
+    assert direction_words(0.05, 0.7) == ("left 40°", "up 3°")
+    assert direction_words(-0.2, -0.1) == ("right 6°", "down 11°")
+    assert direction_words(0.001, -0.001) == ("ahead", "level")

@@ -62,7 +62,7 @@ def test_moves_and_their_masks_and_back(tmp_path: Path) -> None:
         "aligned_trash/9.jpg": "9.jpg",
     }
     assert operations(aligned) == ("sort blur",)
-    assert undo(aligned) == edit.Undone("sort blur", 5, (), ())
+    assert undo(aligned) == edit.Undone("sort blur", 5, 1, 4, (), ())
     assert tree(aligned) == before
     assert not edit.trash_dir(aligned).exists()
     with pytest.raises(MaterialError, match="operation to undo"):
@@ -168,7 +168,7 @@ def test_faces_made_since_change_places_with_those_that_come_back(
                 patch.setattr(Path, "rename", real)
                 recover(aligned)
                 assert tree(aligned) == {**old, **gone}, step
-    assert step > 20 and undone == edit.Undone("restart", 6, (), ())
+    assert step > 20 and undone == edit.Undone("restart", 6, 6, 0, (), ())
     assert tree(aligned) == {**old, **gone}
 
 

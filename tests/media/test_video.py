@@ -166,7 +166,12 @@ def test_cut_off_files(clip: Clip, number_of: Any) -> None:
     whole.write_bytes(data[: len(data) // 2])  # its index is at the end
     with pytest.raises(FormatError, match=r"cut\.mp4: expected a video"):
         probe(whole)
-    early = clip("cut.mkv", codec="ffv1", num=30)
+    for sound in ({}, {"sound": "aac"}):
+        early = clip("cut.mkv", codec="ffv1", num=30, **sound)
+        _check_cut_off(early, number_of)
+
+
+def _check_cut_off(early: Path, number_of: Any) -> None:
     early.write_bytes(early.read_bytes()[: early.stat().st_size * 2 // 3])
     told: list[str] = []
     numbers = [number_of(f.pixels) for f in decode_frames(early, on_damage=told.append)]

@@ -13,6 +13,7 @@ from understudy.imaging.color import COLOR_TRANSFERS
 from understudy.merging.masking import MASK_MODES
 from understudy.merging.merge import merge_face, merge_into
 from understudy.merging.overlay import OVERLAYS
+from understudy.merging.predict import align_face
 from understudy.merging.settings import MergeSettings
 from understudy.types import FaceType, Prediction
 
@@ -168,6 +169,22 @@ def test_the_bare_face_is_the_models_answer():
     assert black.shape == face.shape
     assert not black.any()
     assert not empty.any()
+
+
+def test_what_lies_before_the_face_does_not_colour_it():
+    plate = plate_of((160, 160))
+    plate[..., 1:] = plate[..., 1:] // 2 + 40  # reddish, as skin
+    landmarks = landmarks_at(80, 70, 60)
+    covered = plate.copy()
+    covered[88:] = (20, 250, 30)  # a desk before the chin
+    model = Model(lambda face: np.clip(face * 0 + plate_face, 0, 1), disc)
+    clean = align_face(plate, landmarks, size=RESOLUTION, face_type=FaceType.FULL,
+                       settings=MergeSettings())  # fmt: skip
+    plate_face = clean.image[:, ::-1]
+    results = [merge_into(p, [landmarks], model, MergeSettings())[0] for p in (plate, covered)]
+    seen = np.abs(results[0][:80].astype(int) - results[1][:80].astype(int))
+    assert seen.max() <= 12, "the face is coloured as without the desk"
+    assert seen.mean() < 1
 
 
 def test_without_faces_the_plate_is_copied():

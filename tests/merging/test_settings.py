@@ -41,8 +41,9 @@ def test_choices_are_in_the_schema():
     assert properties["mode"]["enum"] == ["original", "overlay", "raw-rgb", "raw-predict"]
 
 
-def test_the_defaults_are_dfls_start_values():
-    assert from_dfl(INTERACTIVE_START) == MergeSettings(dfl_parity=True)
+def test_the_defaults_are_dfls_start_values_but_for_the_edge():
+    start = MergeSettings(dfl_parity=True, blur_mask=0)
+    assert from_dfl(INTERACTIVE_START) == from_dfl({}) == start
 
 
 @pytest.mark.parametrize(

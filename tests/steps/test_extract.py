@@ -135,7 +135,7 @@ def test_frames_without_a_face_are_listed_and_tried_again(workspace: Path) -> No
     report = extract(workspace, "src")
     look = json.loads((workspace / "manifests" / "look_src.json").read_text())
     assert look["without_face"] == ["00004.png"]
-    assert "1 without a face" in str(report["details"])
+    assert "1 frame without a face" in str(report["details"])
     (frames / "00004.png").write_bytes(face)
     assert extract(workspace, "src")["done"] == 0
     assert extract(workspace, "src", "--redo", "faceless", "--min-score", "0.5")["done"] == 1

@@ -43,7 +43,7 @@ def test_pack_and_unpack_lose_nothing(
 ) -> None:
     before, names = _files(faceset), Faceset.open(faceset).names
     assert _run("pack", "src", "--delete-originals", faceset=faceset) == 0
-    assert "9 faces in faceset.pak, 1 pictures without metadata left out" in capsys.readouterr().out
+    assert "9 faces in faceset.pak, 1 picture without metadata left out" in capsys.readouterr().out
     assert sorted(_files(faceset)) == ["faceset.pak", "plain.jpg"]
     assert Faceset.open(faceset).names == names
     line = told("faceset", "pack", "src", "--workspace", faceset.parents[1])

@@ -1,12 +1,14 @@
 """Every step leaves its report, however it ends."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from understudy.cli.main import main
 from understudy.errors import Cancelled, MaterialError
 from understudy.job import Event, Job
 from understudy.options import parse
@@ -54,7 +56,18 @@ def test_watchers_and_report_tell_how_it_ended(
     assert report_of(workspace, "clear")["failed"] == [{"item": "clear", "reason": reason}]
 
 
-def test_info_looks_while_another_works(workspace: Path) -> None:
+LOOKING = (
+    ["info"],
+    ["model", "list"],
+    ["faceset", "sheet", "dst"],
+    ["faceset", "stats"],
+    ["faceset", "export-masks", "dst"],
+    ["faceset", "inspect", "data_dst/aligned"],
+)
+
+
+def test_some_steps_look_while_another_works(merged: Path, tmp_path: Path) -> None:
+    workspace = Path(shutil.copytree(merged, tmp_path / "w"))
     held = "from understudy.workspace import Workspace; import pathlib, sys; "
     held += "ws = Workspace.open(pathlib.Path(sys.argv[1])); lock = ws.lock(); lock.__enter__(); "
     held += "print('held', flush=True); sys.stdin.read()"
@@ -63,8 +76,13 @@ def test_info_looks_while_another_works(workspace: Path) -> None:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        run("info", workspace)
+        for words in LOOKING:
+            place = [str(workspace / words[-1])] if words[-1].startswith("data") else words[2:]
+            at = [str(workspace)] if words == ["info"] else ["--workspace", str(workspace)]
+            assert main([*words[:2], *place, *at]) == 0
+        assert main(["sort", "dst", "--workspace", str(workspace)]) == 2
         other.communicate()
+    assert (workspace / "reports/faceset_sheet_dst.png").exists()
 
 
 def test_info_tells_when_its_report_finds_no_place(workspace: Path) -> None:

@@ -4,11 +4,15 @@ import json
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from understudy.cli.main import main
+from understudy.media.encode import encode_video
+from understudy.media.images import write_image
 from understudy.media.video import decode_frames, probe
 from understudy.provenance.verify import verify
 
@@ -85,9 +89,34 @@ def test_second_run_repeats_nothing(
     assert main(run_tokens(clips, out, workspace)) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("done: ")
     report = json.loads((workspace / "reports" / "run.json").read_text())
-    assert report["done"] == 0
+    assert (report["done"], report["skipped"]) == (0, 5), "frames of the film, and nothing else"
     for path, when in before.items():
         assert path.stat().st_mtime_ns == when, path
+
+
+def test_the_last_word_counts_frames_of_the_film_and_names_what_to_look_at(
+    clips: Clips, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = np.full((256, 256, 3), 90, np.uint8)
+    frames = [f.pixels for f in decode_frames(clips[1])][:3]
+    plate = tmp_path / "plate.mp4"
+    encode_video([blank, *frames], plate, timing=Fraction(25))
+    assert main(run_tokens((clips[0], plate), tmp_path / "film.mp4", tmp_path / "w")) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "  dst: 1 frame without a face: 00001.png" in shown
+    assert shown[-1].startswith("done: 4 frames in the film -> ")
+    (row,) = (line for line in shown if line.startswith("  train"))
+    assert row.split()[1:3] == ["3", "iterations"]
+
+
+def test_one_person_is_taken_where_asked_for(clips: Clips, tmp_path: Path) -> None:
+    out, workspace = tmp_path / "film.mp4", tmp_path / "w"
+    like = tmp_path / "the person.png"
+    write_image(like, next(iter(decode_frames(clips[1]))).pixels)
+    assert main(run_tokens(clips, out, workspace, "--dst-like", str(like))) == 0
+    report = json.loads((workspace / "reports" / "extract_dst.json").read_text())
+    assert (report["options"]["like"], report["details"]["faces"]) == ([str(like)], 5)
+    assert main(run_tokens(clips, out, workspace)) == 0, "what was chosen once holds"
 
 
 def test_same_seed_same_film(finished: tuple[Path, Path], clips: Clips, tmp_path: Path) -> None:

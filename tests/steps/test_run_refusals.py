@@ -45,6 +45,29 @@ def test_another_src_in_the_same_workspace_is_told_with_remedies_that_work(
     assert main([str(token) for token in tokens]) == 0
 
 
+def test_other_faces_than_before_are_told_with_a_remedy_that_works(
+    told: object, clips: Clips, workspace: Path, tmp_path: Path
+) -> None:
+    tokens = ["run", "--src", clips[0], "--dst", clips[1], "--out", tmp_path / "film.mp4"]
+    tokens += ["--workspace", workspace, "--target-iter", "1", "--max-faces", "2"]
+    line = told(*tokens)  # type: ignore[operator]
+    assert "max_faces 0 before, 2 now" in line
+    command = command_in(line)
+    assert command[:3] == ["extract", "dst", "--restart"]
+    assert command[command.index("--image-size") + 1] == "128", "as these faces were made"
+    assert main(command) == 0
+    assert main([str(token) for token in tokens]) == 0
+
+
+def test_a_missing_picture_of_the_person_is_told_before_any_work(
+    told: object, clips: Clips, tmp_path: Path
+) -> None:
+    tokens = ["run", "--src", clips[0], "--dst", clips[1], "--out", tmp_path / "film.mp4"]
+    line = told(*tokens, "--src-like", tmp_path / "nobody.png")  # type: ignore[operator]
+    assert "nobody.png" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_film_before_merging_asks_for_what_is_missing_only(
     told: object, workspace: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The loop: resumed runs equal unbroken ones, commands are obeyed, illness is rolled back."""
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from understudy.errors import Cancelled, StateError
 from understudy.job import Event, Job
+from understudy.training import pace
 from understudy.training.loop import Trainer, TrainResult, learning_rate, train
 from understudy.training.options import TrainOptions
 from understudy.training.sheets import Sheet
@@ -279,6 +281,32 @@ def test_a_loss_that_is_no_number_goes_back_to_the_last_save(run, recorder, monk
     state = folder.load(pytest.fail)
     assert state.attempt == 1
     assert len(state.history) == 6
+
+
+def test_an_illness_that_comes_back_goes_to_the_save_before(run, recorder, monkeypatch) -> None:
+    run(target_iter=2)
+    run(target_iter=3)
+    _break_losses(monkeypatch, times=2)
+    result, folder = run(target_iter=6)
+    assert result.iteration == 6
+    told = [text for text in recorder.texts() if "back to iteration" in text]
+    assert ["3;" in told[0], "2;" in told[1], len(told)] == [True, True, 2]
+    assert len(folder.load(pytest.fail).history) == 6
+
+
+def test_what_is_cheap_is_saved_again_and_again(run, monkeypatch) -> None:
+    saved = []
+    original = ModelFolder.save
+
+    def save(self, state):
+        saved.append(state.iteration)
+        return original(self, state)
+
+    monkeypatch.setattr(ModelFolder, "save", save)
+    monkeypatch.setattr(pace, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(pace, "WRITTEN_PER_SECOND", math.inf)
+    run(target_iter=3)
+    assert saved == [1, 2, 3]
 
 
 def test_an_illness_that_stays_is_told_after_three_attempts(run, recorder, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import cyclopts
 
 from understudy import __version__
-from understudy.errors import OptionError
+from understudy.cli.complaints import as_option_error
 from understudy.steps import GROUPS, STEPS, Step
 
 if TYPE_CHECKING:  # pydantic is loaded only once a command is asked for
@@ -40,7 +40,10 @@ def parse_command(tokens: Sequence[str]) -> tuple[Step, dict[str, Any], Path | N
             list(tokens), exit_on_error=False, print_error=False, help_on_error=False
         )
     except cyclopts.CycloptsError as error:
-        raise _as_option_error(error, tokens) from error
+        wanted = _wanted(tokens)
+        group = tokens[0] if tokens and tokens[0] in GROUPS else ""
+        asked_for = f"understudy {wanted or group}".rstrip()
+        raise as_option_error(error, asked_for, runs=bool(wanted)) from error
     step = STEPS.get(getattr(command, "__name__", ""))
     if step is None:
         command(*bound.args, **bound.kwargs)
@@ -117,6 +120,7 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
         negative=None if default is True or turns_off else (),
         negative_iterable=(),
         consume_multiple=True,
+        converter=_to_paths if "Path" in str(field.annotation) else None,
         show_default=not required and default not in (None, (), "", Path()),
     )
     return inspect.Parameter(
@@ -125,6 +129,14 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
         default=inspect.Parameter.empty if required else default,
         annotation=Annotated[_type(field), form],
     )
+
+
+def _to_paths(kind: Any, tokens: Sequence[cyclopts.Token]) -> Any:  # types made at run time
+    """The paths given; a shell's empty variable is none, and not the folder one stands in."""
+    for token in tokens:
+        if not token.value:
+            raise cyclopts.CoercionError(token=token, target_type=Path)
+    return cyclopts.convert(kind, tokens)
 
 
 @functools.cache
@@ -160,23 +172,6 @@ def _help(field: "FieldInfo") -> str:
     if low is not None and high is not None:
         text += f" {low} to {high}."
     return text
-
-
-def _as_option_error(error: cyclopts.CycloptsError, tokens: Sequence[str]) -> OptionError:
-    said = " ".join(str(error).split()) or type(error).__name__
-    said = said.partition(" Available commands")[0]
-    step = _wanted(tokens)
-    group = tokens[0] if tokens and tokens[0] in GROUPS else ""
-    command = f"understudy {step or group}".rstrip()
-    expected = "its options" if step else "one of its commands"
-    said, meant, guess = said.partition(" Did you mean ")
-    guess = f"Did you mean {guess.rstrip('.?')}? " if meant else ""
-    return OptionError(
-        command,
-        expected=expected,
-        found=said.rstrip("."),
-        remedy=f"{guess}See: {command} --help",
-    )
 
 
 def checked(step: Step, values: dict[str, Any]) -> "Options":

@@ -137,6 +137,8 @@ def _pace_of(event: Event, first_time: float, first_done: int) -> str:
     known: float | None = event.data.get("seconds_left")
     if known is not None:
         return f" ({clock(known)} left)" if done != total else ""
+    if done == first_done:  # the first that is told: no pace yet
+        return ""
     rate = (done - first_done) / max(event.time - first_time, 1e-3)
     left = f", {clock((total - done) / rate)} left" if total and rate > 0 and done < total else ""
     return f" ({rate:.1f}/s{left})"

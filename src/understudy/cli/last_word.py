@@ -4,6 +4,7 @@ import sys
 
 from understudy.cli.drawing import clock
 from understudy.types import Report
+from understudy.wording import counted
 
 LISTED = 20
 
@@ -24,7 +25,9 @@ def last_line(report: Report) -> str:
     """One sentence: what was made, where, how long."""
     parts = [str(report.details.get("summary") or f"{report.step}: {report.done} done")]
     if report.skipped:
-        parts.append(f"{report.skipped} kept from an earlier run")
+        unit = report.details.get("unit")
+        kept = counted(report.skipped, unit) if unit else str(report.skipped)
+        parts.append(f"{kept} kept from an earlier run")
     if report.failed:
         parts.append(f"{len(report.failed)} failed")
     made = ", ".join(str(path) for path in report.outputs[:3])

@@ -56,6 +56,7 @@ POSE_POINTS: Float32[np.ndarray, "33 3"] = np.array(
 def head_pose(landmarks_aligned: Landmarks, size: int) -> tuple[float, float, float]:
     """Pitch, yaw and roll in radians, each within a quarter turn.
 
+    Pitch counts positive upwards, yaw positive for a face that looks to the picture's left.
     `size` is the side of the aligned picture; a camera of that focal length is assumed.
     """
     camera = np.array([[size, 0, size / 2], [0, size, size / 2], [0, 0, 1]], np.float64)
@@ -73,3 +74,13 @@ def head_pose(landmarks_aligned: Landmarks, size: int) -> tuple[float, float, fl
     about_y = np.arctan2(-rotation[2, 0], upright)
     pitch, yaw, roll = np.clip([-about_x, about_y, about_z], -np.pi / 2, np.pi / 2)
     return float(pitch), float(yaw), float(roll)
+
+
+def direction_words(pitch: float, yaw: float) -> tuple[str, str]:
+    """Where a face of this pose (radians) looks in the picture: "left 12°" or "ahead", "up 3°"."""
+    return _words(yaw, "left", "right", "ahead"), _words(pitch, "up", "down", "level")
+
+
+def _words(angle: float, positive: str, negative: str, none: str) -> str:
+    degrees = round(float(np.degrees(angle)))
+    return f"{positive if degrees > 0 else negative} {abs(degrees)}\u00b0" if degrees else none

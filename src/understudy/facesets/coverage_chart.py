@@ -144,9 +144,9 @@ def _draw_axes(canvas: Canvas, rows: int, columns: int) -> None:
             canvas.text(f"{abs(edge):.0f}\u00b0", (left - 11, y + 5), size=13, color=FAINT,
                         align="right")  # fmt: skip
     below = bottom + 44
-    canvas.text("looks left", (left, below), size=13, color=FAINT)
+    canvas.text("looks to the picture's left", (left, below), size=13, color=FAINT)
     canvas.text("straight ahead", ((left + right) / 2, below), size=13, color=FAINT, align="middle")
-    canvas.text("looks right", (right, below), size=13, color=FAINT, align="right")
+    canvas.text("to its right", (right, below), size=13, color=FAINT, align="right")
     canvas.text("up", (_MARGIN, top + 24), size=13, color=FAINT)
     canvas.text("down", (_MARGIN, bottom - 14), size=13, color=FAINT)
 

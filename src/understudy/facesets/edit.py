@@ -36,12 +36,16 @@ class Move:
 class Undone:
     """What undoing did.
 
+    Of the `moved` faces `returned` came back into the faceset, and `renamed_only` stayed where they
+    were under their old names; the rest, made since, left it.
     `missing` are files that are gone since; `renamed` those whose old name was taken meanwhile,
     each with the name it has now. Both relative to the folder that holds the faceset.
     """
 
     operation: str
     moved: int
+    returned: int
+    renamed_only: int
     missing: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...]
 
@@ -149,10 +153,17 @@ def undo(aligned_dir: Path, *, replaced: Sequence[Path] = ()) -> Undone:
         edit_plan.write(edits_dir, plan)
         _run(edits_dir, plan)
     home = {pair.target: pair.source for pair in last.moves}
+    faces = [pair for pair in back if not pair.target.endswith(SIDECAR_SUFFIX)]
     renamed = ((home[pair.source], pair.target) for pair in back)
+
+    def inside(path: str) -> bool:
+        return path.startswith(f"{aligned_dir.resolve().name}/")
+
     return Undone(
         last.operation,
-        moved=sum(not pair.target.endswith(SIDECAR_SUFFIX) for pair in back),
+        moved=len(faces),
+        returned=sum(inside(pair.target) and not inside(pair.source) for pair in faces),
+        renamed_only=sum(inside(pair.target) and inside(pair.source) for pair in faces),
         missing=tuple(sorted(missing)),
         renamed=tuple((old, now) for old, now in renamed if old != now),
     )

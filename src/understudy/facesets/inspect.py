@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy import files
 from understudy.errors import FormatError, UnderstudyError
-from understudy.faces.pose import head_pose
+from understudy.faces.pose import direction_words, head_pose
 from understudy.facesets import containers, dfl, pack
 from understudy.facesets.faceset import LooseFace, list_loose
 from understudy.facesets.meta import META_NAME, read_meta
@@ -265,7 +265,7 @@ def _tell_face(facts: dict[str, Any]) -> list[str]:
     lines += [
         f"  face type  {face['face_type']}",
         f"  frame      {_clean(face['source_name'] or 'unknown')}{_tell_box(face['source_box'])}",
-        f"  pose       pitch {pose['pitch']:+.0f}, yaw {pose['yaw']:+.0f} degrees",
+        f"  looks      {', '.join(direction_words(*np.radians([pose['pitch'], pose['yaw']])))}",
         f"  polygons   {_tell_polygons(face['polygons'])}",
         f"  mask       {_tell_mask(face['mask'], facts['mask_beside'])}",
         f"  metadata   {facts['payload_bytes']:,} bytes, protocol {facts['pickle_protocol']}",

@@ -7,6 +7,7 @@ only: playlists and scripts that name further files are refused. Knows nothing o
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,6 +38,7 @@ _FORMATS = (
 )
 
 _SHORTFALL = Fraction(1, 4)
+_TAGGED_END = re.compile(r"(\d+):(\d+):(\d+\.\d+)")  # of a track, as Matroska has it
 
 Notice = Callable[[str], None]
 """Told, in one line, of damage that does not stop the work."""
@@ -333,6 +335,10 @@ def _shortfall(container: InputContainer, stream: VideoStream, last: VideoFrame 
     reached = (last.pts + last.duration) * base
     if stream.duration is not None:
         return (stream.start_time or 0) * base + stream.duration * base - reached
+    tagged = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
+    if tagged is not None:
+        hours, minutes, seconds = (Fraction(part) for part in tagged.groups())
+        return 3600 * hours + 60 * minutes + seconds - reached
     if container.duration is None or container.streams.audio:  # sound may outlast the picture
         return Fraction(0)
     return Fraction((container.start_time or 0) + container.duration, av.time_base) - reached

@@ -33,6 +33,10 @@ LEAST_EXTENT = 4
 
 _FEW_PIXELS = 16
 _TOO_FAR = 1e-3
+_FOREIGN_SPREADS = 4.0
+_LEAST_SPREAD = (6.0, 3.0, 3.0)  # of L, a, b: eyes, brows and lips of an evenly lit face stay in
+_MAD_TO_SIGMA = 1.4826
+_LOOKED_AT = 4096
 _MASKED_TRANSFERS = frozenset({"rct", "mkl-m"})
 _BLACK_OUTSIDE = frozenset({"idt-m", "sot-m"})
 """Transfers that multiply by the mask, so that its soft edge would show as a dark rim."""
@@ -107,10 +111,25 @@ def colored_face(aligned: AlignedFace, face: Image, mask: Mask, settings: MergeS
         return np.asarray(np.clip(recolored, 0, 1))
     inside = aligned.inside > 0
     counts = inside & (mask >= 0.5) if name in _MASKED_TRANSFERS else inside
+    if name in _MASKED_TRANSFERS and counts.any():
+        counts[counts] = _of_the_face(aligned.image[counts][:, None])
     if np.count_nonzero(counts) < _FEW_PIXELS:
         return face
     recolor = COLOR_FITS[name](face[counts][:, None], aligned.image[counts][:, None])
     return np.asarray(np.clip(recolor(face), 0, 1))
+
+
+def _of_the_face(pixels: Image) -> Bool[np.ndarray, " n"]:
+    """Which pixels of the plate may be the face's own: not a hand, a desk or a glare before it.
+
+    Colours far from the face's usual one would stretch what the whole face is given.
+    """
+    lab = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2Lab)[:, 0]
+    some = lab[:: max(1, len(lab) // _LOOKED_AT)]
+    usual = np.median(some, axis=0)
+    spread = _MAD_TO_SIGMA * np.median(np.abs(some - usual), axis=0)
+    reach = _FOREIGN_SPREADS * np.maximum(spread, _LEAST_SPREAD)
+    return np.asarray((np.abs(lab - usual) <= reach).all(axis=1))
 
 
 def _carried_outside(change: Image, counts: Bool[np.ndarray, "h w"]) -> Image:

@@ -54,7 +54,11 @@ class MergeSettings(Options):
         0.0, "Takes the mask's edge in; below zero lets it out.", group="Mask", ge=-400, le=400
     )
     blur_mask: float = option(
-        0.0, "Width of the soft edge, all of it inside the face square.", group="Mask", ge=0, le=400
+        60.0,
+        "Width of the soft edge, all of it inside the face square.",
+        group="Mask",
+        ge=0,
+        le=400,
     )
     face_scale: float = option(
         0.0,
@@ -143,7 +147,7 @@ def from_dfl(config: Mapping[str, Any]) -> MergeSettings:
     for name in _NOT_YET:
         if config.get(name, 0) != 0:
             raise _unsupported(name, "0", config[name])
-    values: dict[str, Any] = {"dfl_parity": True}
+    values: dict[str, Any] = {"dfl_parity": True, "blur_mask": 0.0}
     readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "mode": ("mode", _read_mode),
         "mask_mode": ("mask_mode", _read_mask_mode),

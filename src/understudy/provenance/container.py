@@ -16,20 +16,21 @@ _TS_PACKET = 188
 class Container:
     """A kind of file: its name for people, its media type, whether we put a manifest into it.
 
-    `may_hold` says whether others do.
+    `may_hold` says whether others do, `is_bmff` whether it is made of ISO/IEC 14496-12's boxes.
     """
 
     name: str
     media_type: str
     embeds: bool
     may_hold: bool = False
+    is_bmff: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "may_hold", self.may_hold or self.embeds)
 
 
-_MP4 = Container("MP4", "video/mp4", embeds=True)
-_MOV = Container("QuickTime", "video/quicktime", embeds=True)
+_MP4 = Container("MP4", "video/mp4", embeds=True, is_bmff=True)
+_MOV = Container("QuickTime", "video/quicktime", embeds=True, is_bmff=True)
 _EBML = Container("Matroska", "video/x-matroska", embeds=False)
 _TS = Container("MPEG-TS", "video/mp2t", embeds=False)
 _RIFF = {

@@ -27,6 +27,7 @@ from understudy.provenance.ingredients import (
 )
 from understudy.provenance.keys import Identity, install_identity
 from understudy.provenance.offline import Tap, Unwritten, context
+from understudy.provenance.unhashed import unhashed_sha256
 
 ASSERTION = "org.understudy.settings"
 TOOL = "Understudy"
@@ -85,6 +86,8 @@ def sign(
     signer = identity or install_identity()
     parent, inputs = _material(path, plate, sources)
     definition = _definition(target.name, parent, inputs, details)
+    if container.is_bmff and container.embeds:
+        definition["assertions"][-1]["data"]["unhashed_sha256"] = unhashed_sha256(path)
     with context() as offline, c2pa.Builder(definition, offline) as builder:
         add_ingredients(builder, parent, inputs=inputs)
         if container.embeds:

@@ -6,7 +6,7 @@ the manifest tells is true, it can't know.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from understudy.provenance.offline import (
     read_manifest,
 )
 from understudy.provenance.store import blemish, find_store, has_remains
+from understudy.provenance.unhashed import unhashed_sha256
 
 _SHOWN = 300  # characters of what a manifest tells
 _TRUSTED = "signingCredential.trusted"
@@ -154,7 +155,14 @@ def _embedded(path: Path, container: Container, anchors: str) -> Verdict | None:
             remedy="Check that it plays and was copied completely.",
         ) from error
     store = find_store(path)
-    return _judge(manifest, blemish(store) if store else "", place="file")
+    verdict = _judge(manifest, blemish(store) if store else "", place="file")
+    declared = verdict.record.get("unhashed_sha256")
+    if declared and verdict.integrity is Integrity.INTACT and declared != unhashed_sha256(path):
+        reasons = ("understudy.padding.changed", *verdict.reasons)
+        return replace(
+            verdict, integrity=Integrity.ALTERED, signer=SignerStatus.UNKNOWN, reasons=reasons
+        )
+    return verdict
 
 
 def _beside(path: Path, container: Container, anchors: str) -> Verdict | None:

@@ -7,6 +7,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -35,8 +36,8 @@ def clear(options: ClearOptions, job: Job) -> Report:
         raise OptionError(
             workspace.root,
             expected="--yes",
-            found=f"{len(content.made)} files ({size:.0f} MB) in {', '.join(folders)} that would "
-            "be removed for good",
+            found=f"{counted(len(content.made), 'file')} ({size:.0f} MB) in {', '.join(folders)} "
+            "that would be removed for good",
             remedy="Add --yes to remove them.",
         )
     workspace.clear()
@@ -48,7 +49,7 @@ def clear(options: ClearOptions, job: Job) -> Report:
         skipped=len(content.foreign),
         outputs=[workspace.root],
         details={
-            "summary": f"{len(content.made)} files removed",
+            "summary": f"{counted(len(content.made), 'file')} removed",
             "kept": [str(path) for path in content.foreign],
         },
     )

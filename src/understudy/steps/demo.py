@@ -51,7 +51,8 @@ def demo(options: DemoOptions, job: Job) -> Report:
         outputs=[out, strip],
         details={
             "lines": lines,
-            "summary": "a face was replaced",
+            "summary": f"a face was replaced, {report.details['summary']}",
+            "unit": "frame",
             "parts": report.details["parts"],
         },
     )

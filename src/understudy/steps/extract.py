@@ -22,15 +22,18 @@ from understudy.steps.frames import frames_identity, read_frame_manifests
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
+    from understudy.faces.plausibility import Fault
     from understudy.steps.extract_masks import FaceMasks
     from understudy.steps.extract_work import Extractor, Keep, Models
 
 # More threads than this wait for one another: Python itself runs in one at a time.
 MOST_WORKERS = 16
 WORKERS_PER_GPU = 4
+_NAMED = 4  # of a list of faces or frames to look at
 USUAL_RATE = 25.0  # frames a second, where the clip is not known
 
 
@@ -108,7 +111,7 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         raise MaterialError(
             side.frames_dir,
             expected="a face in at least one frame",
-            found=f"none in {len(chosen)} frames",
+            found=f"none in {counted(len(chosen), 'frame')}",
             remedy="Check the clip; smaller faces are found with a lower --min-face-px.",
         )
     report = _report(side, done=done, skipped=len(chosen) - len(todo), found=found)
@@ -239,8 +242,7 @@ def _tell(report: Report, records: Records, workspace: Workspace, side: Side) ->
         "misplaced_frames": wrong,
         "doubtful_faces": unsure,
     }
-    report.details["summary"] += f" ({len(empty)} without a face)" if empty else ""
-    report.details["summary"] += f" ({len(unsure)} to look at)" if unsure else ""
+    report.details["lines"] = _to_look_at(side, empty=empty, wrong=wrong, unsure=unsure)
     tracks = {
         file: track
         for row in rows.values()
@@ -251,12 +253,35 @@ def _tell(report: Report, records: Records, workspace: Workspace, side: Side) ->
     workspace.write_manifest(f"tracks_{side.name}", {"tracks": tracks})
 
 
+def _to_look_at(
+    side: Side, *, empty: list[str], wrong: "dict[Fault, list[str]]", unsure: list[str]
+) -> list[str]:
+    """Lines for the user, with the names of the first few."""
+    from understudy.faces.plausibility import FAULTS
+
+    lines = []
+    if empty:
+        lines.append(f"{counted(len(empty), 'frame')} without a face: {_first(empty)}")
+    for fault, names in wrong.items():
+        what = counted(len(names), "fit")
+        lines.append(f"{what} left out, since {FAULTS[fault]}: {_first(names)}")
+    if unsure:
+        what = f"{counted(len(unsure), 'face')} in {side.aligned_dir}"
+        lines.append(f"{what} may be none, delete what is wrong: {_first(unsure)}")
+    return [f"  {side.name}: {line}" for line in lines]
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _report(side: Side, *, done: int, skipped: int, found: int) -> Report:
-    summary = f"{found} faces of {side.name}"
+    summary = f"{counted(found, 'face')} of {side.name}"
     return Report(
         "extract",
         done=done,
         skipped=skipped,
         outputs=[side.aligned_dir],
-        details={"summary": summary, "faces": found},
+        details={"summary": summary, "unit": "frame", "faces": found},
     )

@@ -18,6 +18,7 @@ from understudy.job import Job
 from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.journal import Journal
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
@@ -79,13 +80,13 @@ def take_up(
     }
     faces = faces_of(side)
     done = records.done
-    _check_pictures(options.like, done.header.get("like", []))
+    check_pictures(options.like, done.header.get("like", []))
     if options.restart:
         if faces:
             number = edit_plan.next_number(edit_plan.edits_dir(side.aligned_dir))
             keep_records(side, label_of(number))  # where undoing this finds them
             _to_trash(side, faces, RESTART)
-            job.message(f"{len(faces)} faces moved to aligned_trash; faceset undo brings them back")
+            _tell_moved(counted(len(faces), "face"), job)
         remove_files(side.debug_dir.glob("*.jpg") if side.debug_dir.is_dir() else ())
         records.begin(made_with)
     elif not done.header:
@@ -201,8 +202,12 @@ def _difference(
     return ", ".join(f"{k} {old.get(k)} before, {new[k]} now" for k in changed)
 
 
-def _check_pictures(like: Sequence[Path], recorded: Sequence[str]) -> None:
-    """Pictures that finished faces were chosen by may be gone since."""
+def check_pictures(like: Sequence[Path], recorded: Sequence[str] = ()) -> None:
+    """Nothing, if the pictures of a person are there; those of finished faces may be gone since.
+
+    Raises:
+        FileError: one is missing.
+    """
     for path in like:
         if str(path) not in recorded and not path.is_file():
             raise FileError(
@@ -223,10 +228,11 @@ def clear_way(side: Side, todo: set[str], job: Job) -> None:
             in_the_way.append(path)
     _to_trash(side, in_the_way, UNRECORDED)
     if in_the_way:
-        job.message(
-            f"{len(in_the_way)} faces of frames that are not finished moved to aligned_trash; "
-            "faceset undo brings them back"
-        )
+        _tell_moved(f"{counted(len(in_the_way), 'face')} of frames that are not finished", job)
+
+
+def _tell_moved(what: str, job: Job) -> None:
+    job.message(f"{what} moved to aligned_trash; faceset undo brings back what moved")
 
 
 def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
@@ -234,8 +240,8 @@ def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
     from understudy.facesets.pack import PAK_NAME
 
     count = len(faces_of(side))
-    summary = f"{count} faces of {side.name}, made elsewhere, stay as they are"
-    details: Facts = {"faces": count, "made_elsewhere": True}
+    summary = f"{counted(count, 'face')} of {side.name}, made elsewhere, stay as they are"
+    details: Facts = {"faces": count, "unit": "frame", "made_elsewhere": True}
     if (side.aligned_dir / PAK_NAME).is_file():
         summary = f"faces of {side.name} in a pak, made elsewhere, stay as they are"
     else:
@@ -246,7 +252,7 @@ def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
             summary += "; they name none of these frames; --restart moves them to the trash"
         elif empty:
             details["frames_without_face"] = len(empty)
-            summary += f"; {len(empty)} frames have no face there: --redo faceless does them"
+            summary += f"; {counted(len(empty), 'frame')} without a face there: see --redo faceless"
     details["summary"] = summary
     return Report("extract", outputs=[side.aligned_dir], details=details)
 

@@ -9,6 +9,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, SideName, Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def frames(options: FramesOptions, job: Job) -> Report:
         raise OptionError(
             side.frames_dir,
             expected="an empty folder, or frames made by this step",
-            found=f"{len(there)} pictures of unknown origin",
+            found=f"{counted(len(there), 'picture')} of unknown origin",
             remedy="Leave out --video to use them, or add --restart to delete them.",
         )
     if manifest is not None and not _same(manifest, asked):
@@ -229,11 +230,11 @@ def _own_pictures(side: Side, count: int) -> Report:
 
 
 def _report(side: Side, *, done: int, skipped: int) -> Report:
-    summary = f"{done + skipped} frames of {side.name}"
+    summary = f"{counted(done + skipped, 'frame')} of {side.name}"
     return Report(
         "frames",
         done=done,
         skipped=skipped,
         outputs=[side.frames_dir],
-        details={"summary": summary, "frames": done + skipped},
+        details={"summary": summary, "unit": "frame", "frames": done + skipped},
     )

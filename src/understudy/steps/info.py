@@ -11,6 +11,7 @@ from understudy.options import argument
 from understudy.steps.frames import are_unfinished
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, Workspace
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -91,7 +92,8 @@ def _side_line(facts: dict[str, Any], name: str) -> str:
     where = "" if place == "files" else f" in {place}"
     if place.startswith("unreadable"):
         where = f" (faceset.pak is {place})"
-    return f"{facts[f'{name}_frames']} frames{unfinished}, {facts[f'{name}_faces']} faces{where}"
+    frames, faces = facts[f"{name}_frames"], facts[f"{name}_faces"]
+    return f"{counted(frames, 'frame')}{unfinished}, {counted(faces, 'face')}{where}"
 
 
 def _trained(workspace: Workspace) -> dict[str, _Trained]:

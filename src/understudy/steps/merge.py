@@ -17,6 +17,7 @@ from understudy.options import option
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import Landmarks, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def merge(options: MergeOptions, job: Job) -> Report:
     report = Report("merge", done=done, skipped=skipped)
     report.outputs = [workspace.merged_dir]
     report.details = {
-        "summary": f"{skipped + done} frames merged",
+        "summary": f"{counted(skipped + done, 'frame')} merged",
+        "unit": "frame",
         "faces": replaced,
         "made_by": made_by,
         "model": model_facts,

@@ -15,9 +15,11 @@ from understudy.steps import STEPS
 from understudy.types import Failure, Report
 from understudy.workspace import Workspace
 
-# These only look, or speak to who holds the workspace: they need none that is free.
+# These only look, write nothing that another step reads, or speak to who holds the workspace: they
+# need none that is free.
 NEED_NO_LOCK = (
-    *("info", "model list", "model info"),
+    *("info", "model list", "model info", "verify"),
+    *("faceset inspect", "faceset sheet", "faceset stats", "faceset export-masks"),
     *("train set", "train save", "train backup", "train preview"),
     *("train pause", "train resume", "train stop"),
 )

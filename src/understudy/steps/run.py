@@ -11,6 +11,7 @@ from understudy.files import make_dir
 from understudy.job import Job
 from understudy.options import Options, option
 from understudy.steps.extract import ExtractOptions, recorded_options
+from understudy.steps.extract_records import check_pictures
 from understudy.steps.frames import FramesOptions
 from understudy.steps.merge import MergeOptions
 from understudy.steps.perform import StepOptions, perform
@@ -37,6 +38,12 @@ class RunOptions(StepOptions):
         0.0, "Train this long, counted over all runs; 0 = as before, or the preset's.", ge=0
     )
     max_faces: int = option(0, "Faces per frame at most, largest first; 0 = all.", ge=0)
+    src_like: tuple[Path, ...] = option(
+        (), "Pictures of the person to put on, where src shows others, too.", group="Person"
+    )
+    dst_like: tuple[Path, ...] = option(
+        (), "Pictures of the person to replace, where dst shows others, too.", group="Person"
+    )
     overwrite: bool = option(False, "Replace a result that this workspace did not make.")
     frame_format: Literal["png", "jpg"] = option(
         "png", "How frames are kept: png loses nothing, jpg is smaller.", group="Workspace"
@@ -67,19 +74,24 @@ def run(options: RunOptions, job: Job) -> Report:
 def _perform_all(options: RunOptions, job: Job) -> Report:
     report = Report("run")
     parts: dict[str, Any] = {}
+    to_look_at: list[str] = []
     for name, part in _parts(options):
         try:
             result = perform(name, part, job)
         except OptionError as error:
             raise _with_own_remedy(error, name, part, options) from error
         report.failed.extend(result.failed)
-        report.skipped += result.skipped
-        report.done += result.done
         side = getattr(part, "side", None)
         parts[f"{name}_{side}" if side else name] = result.to_json()
-        if name == "video":
+        to_look_at += result.details.get("lines", ())
+        if result.details.get("made_elsewhere"):
+            to_look_at.append(f"  {result.details['summary']}")
+        if name == "video":  # what counts are the frames of the film
+            report.done, report.skipped = result.done, result.skipped
             report.outputs = result.outputs
-    report.details = {"parts": parts, "lines": _table(parts), "summary": "film finished"}
+            report.details = {"summary": result.details["summary"], "unit": "frame"}
+    lines = [*_table(parts), *to_look_at]
+    report.details |= {"parts": parts, "lines": lines}
     return report
 
 
@@ -90,12 +102,7 @@ def _with_own_remedy(
     if "--restart" not in error.remedy:
         return error
     workspace = options.workspace
-    words = ["understudy", name, getattr(part, "side", ""), "--restart"]
-    words += ["--max-faces", str(part.max_faces)] if isinstance(part, ExtractOptions) else []
-    if isinstance(part, FramesOptions):
-        words += ["--video", *(shlex.quote(str(clip)) for clip in part.video)]
-        words += [] if part.format == "png" else ["--format", part.format]
-    words += ["--workspace", shlex.quote(str(workspace))]
+    words = ["understudy", name, getattr(part, "side", ""), "--restart", *_flags(part)]
     other = workspace.with_name(f"{workspace.name}_2")
     return OptionError(
         error.thing,
@@ -106,6 +113,22 @@ def _with_own_remedy(
     )
 
 
+def _flags(part: Options) -> list[str]:
+    """The options of a part that are not the usual ones, as one writes them in a shell."""
+    words = []
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if name == "side" or value == field.default:
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{flag}", *(shlex.quote(str(one)) for one in values)]
+    return words
+
+
 def _parts(options: RunOptions) -> list[tuple[str, Options]]:
     where: dict[str, Any] = {"workspace": options.workspace}
     sides: tuple[tuple[SideName, tuple[Path, ...]], ...]
@@ -114,11 +137,7 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
     for side, clips in sides:
         values: dict[str, Any] = {**where, "side": side}
         parts.append(("frames", FramesOptions(**values, video=clips, format=options.frame_format)))
-        # one person is learned from, whoever else walks through the picture
-        faces = 1 if side == "src" else options.max_faces
-        known = recorded_options(options.workspace, side)  # of faces extracted by hand before
-        chosen = {"max_faces": faces, "device": options.device, **known}
-        parts.append(("extract", ExtractOptions(**values, **chosen)))
+        parts.append(("extract", ExtractOptions(**values, **_extraction(options, side))))
     given = {
         name: getattr(options, name)
         for name in ("preset", "target_iter", "minutes", "device", "seed")
@@ -128,6 +147,17 @@ def _parts(options: RunOptions) -> list[tuple[str, Options]]:
     parts.append(("merge", MergeOptions(**where, device=options.device)))
     parts.append(("video", VideoOptions(**where, out=options.out, overwrite=options.overwrite)))
     return parts
+
+
+def _extraction(options: RunOptions, side: SideName) -> dict[str, Any]:
+    """How faces are extracted: as faces extracted by hand before, but for what is asked for now."""
+    # one person is learned from, whoever else walks through the picture
+    usual = {"max_faces": 1 if side == "src" else options.max_faces, "device": options.device}
+    like = "src_like" if side == "src" else "dst_like"
+    given = {"like": getattr(options, like)} if like in options.model_fields_set else {}
+    if side == "dst" and "max_faces" in options.model_fields_set:
+        given["max_faces"] = options.max_faces
+    return usual | recorded_options(options.workspace, side) | given
 
 
 def _check(options: RunOptions) -> None:
@@ -142,6 +172,7 @@ def _check(options: RunOptions) -> None:
         choose_device(device.strip())
     for clip in (*options.src, options.dst):
         probe(clip)
+    check_pictures((*options.src_like, *options.dst_like))
     if options.out.suffix.lower() not in CONTAINERS:
         raise FileError(
             options.out,
@@ -177,6 +208,7 @@ def _table(parts: dict[str, Any]) -> list[str]:
         seconds = part["seconds"]
         pace = f"{part['done'] / seconds:8.1f}/s" if part["done"] and seconds else "         -"
         rows.append(
-            f"  {name:<12}{part['done']:>7} done {part['skipped']:>7} kept {pace} {seconds:8.1f} s"
+            f"  {name.replace('_', ' '):<12}{part['done']:>7} {part['details']['unit'] + 's':<10}"
+            f"{part['skipped']:>7} kept {pace} {seconds:8.1f} s"
         )
     return rows

@@ -9,6 +9,7 @@ from understudy.options import argument, option
 from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:  # tables and moves are made of numpy, which naming the options needs not
@@ -114,13 +115,15 @@ def sort(options: SortOptions, job: Job) -> Report:
         raise MaterialError(
             folder,
             expected="faces to sort",
-            found=f"{len(out) + len(damaged)} pictures that {options.by} would all sort out",
+            found=f"{len(out) + len(damaged)} pictures that {options.by} would all sort out"
+            if out or damaged
+            else "no pictures",
             remedy="Nothing was moved. Extract faces into it, or sort by something else.",
         )
     moves = _renamed(table, kept) if out or options.by != "oneface" else []
     if moves and drawn:  # they have the old names
         moves += edit.trash_moves(folder, drawn)
-        job.message(f"{len(drawn)} debug pictures go to the trash; draw them anew")
+        job.message(f"{counted(len(drawn), 'debug picture')} put into the trash; draw anew")
     moves += edit.trash_moves(folder, [*out, *damaged])
     job.check()
     edit.apply_moves(folder, moves, operation=f"sort {options.by}")
@@ -173,9 +176,9 @@ def _report(
     from understudy.facesets.edit import trash_dir
 
     trash = trash_dir(table.aligned_dir)
-    summary = f"{kept} faces sorted by {options.by}"
+    summary = f"{counted(kept, 'face')} sorted by {options.by}"
     if options.by == "oneface" and not out:
-        summary = f"every frame holds one face; {kept} faces stay as they are"
+        summary = f"every frame holds one face; nothing to do for {counted(kept, 'face')}"
     if out or damaged:
         summary += f", {len(out) + len(damaged)} sorted out to {trash.name}"
     listed = [path.relative_to(table.aligned_dir).as_posix() for path in out[:_LISTED]]

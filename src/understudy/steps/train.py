@@ -131,7 +131,10 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
             "train",
             skipped=newest.iteration,
             outputs=[path],
-            details={"summary": f"trained to iteration {newest.iteration}"},
+            details={
+                "summary": f"trained to iteration {newest.iteration}",
+                "unit": "iteration",
+            },
         )
     start = newest.iteration if newest else 0
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
@@ -154,6 +157,7 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
         job.message(f"training ended: {result.reason}")
     report.details = {
         "summary": f"trained to iteration {result.iteration}",
+        "unit": "iteration",
         "reason": result.reason,
         "iteration": result.iteration,
         "training_seconds": round(result.seconds, 1),

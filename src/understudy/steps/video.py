@@ -27,6 +27,7 @@ from understudy.steps.frames import clip_paths, read_frame_manifests
 from understudy.steps.merge import SESSION
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -174,19 +175,19 @@ def _deliver(
     except UnderstudyError as error:
         if error.thing != str(partial):
             raise
-        told = {"expected": error.expected, "found": error.found, "remedy": error.remedy}
-        raise type(error)(options.out, **told) from error  # the name the user knows
+        raise error.about(options.out) from error
     finally:
         with contextlib.suppress(OSError):  # a disk that takes no writing holds nothing to remove
             partial.unlink(missing_ok=True)
-    for notice in encoded.notices:
+    notices = [notice.replace(str(partial), str(options.out)) for notice in encoded.notices]
+    for notice in notices:
         job.message(notice)
     return {
         "frames": encoded.frames,
         "size": f"{encoded.width}x{encoded.height}",
         "frame_rate": str(encoded.rate),
         "sound": list(encoded.sound),
-        "notices": list(encoded.notices),
+        "notices": notices,
         "provenance": mark,
     }
 
@@ -288,5 +289,9 @@ def _report(options: VideoOptions, facts: dict[str, Any], *, written: int, kept:
         done=written,
         skipped=kept,
         outputs=[options.out],
-        details={"summary": f"{written + kept} frames in the film", **facts},
+        details={
+            "summary": f"{counted(written + kept, 'frame')} in the film",
+            "unit": "frame",
+            **facts,
+        },
     )

@@ -42,8 +42,13 @@ def begin(folder: ModelFolder, options: TrainOptions, say: Say) -> TrainState:
     return state
 
 
-def back_to_save(folder: ModelFolder, state: TrainState, reason: str, say: Say) -> TrainState:
+def back_to_save(
+    folder: ModelFolder, state: TrainState, reason: str, say: Say, *, passing: int = 0
+) -> TrainState:
     """The last save in place of a state that went wrong, with other random draws and a cure.
+
+    Where there are others, the newest `passing` saves are passed over: they may hold a fault that
+    shows only after them.
 
     The model stays the same object, with the weights of the save; options, and the time training
     took, are those of now.
@@ -51,7 +56,7 @@ def back_to_save(folder: ModelFolder, state: TrainState, reason: str, say: Say) 
     Raises:
         StateError: no save can be read.
     """
-    saved, changes = folder.load(say), cure(state.acting)
+    saved, changes = folder.load(say, passing=passing), cure(state.acting)
     say(f"{reason}: back to iteration {saved.iteration}; {told_of(changes)} from now on")
     load_weights(state.model, saved.model.state_dict(), folder.path)
     saved.model, saved.options, saved.seconds = state.model, state.options, state.seconds

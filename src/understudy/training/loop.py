@@ -22,7 +22,7 @@ from understudy.training.history import is_likeness
 from understudy.training.mask_batches import MaskBatch
 from understudy.training.mask_step import MaskLosses
 from understudy.training.options import TrainOptions, without_effect
-from understudy.training.pace import learning_rate, share_done, why_ended
+from understudy.training.pace import SaveClock, learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
 from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed, told_of
@@ -81,11 +81,11 @@ class Trainer(Setup):
         self._stopping, self._is_changed, self._measured_at = False, False, 0
         self._pending: list[Tensor] = []
         self._measures = {name: value for _, name, value in self.state.history.measures}
-        self._failures = 0
         self._teller = Teller(job, self.state, self._device)
         self._previews = Previews(folder.previews_dir, job)
         self._mark = time.monotonic()
-        self._saved_at = self._shown_at = self.state.seconds
+        self._save_clock = SaveClock(self.state.seconds)
+        self._shown_at = self.state.seconds
         self._backed_up_at = min(self.state.seconds, backed_up_seconds(folder.path))
         self._saved_iteration = self.state.iteration
         for name in without_effect(self._options, folder.config):
@@ -156,7 +156,7 @@ class Trainer(Setup):
             self._show()
         every = 60 * options.backup_minutes
         backing_up = every > 0 and state.seconds - self._backed_up_at >= every
-        if first or backing_up or state.seconds - self._saved_at >= 60 * options.save_minutes:
+        if first or backing_up or self._save_clock.is_due(state, options):
             self._save()
         if backing_up:
             self._job.message(f"backup in {self._backup()}")
@@ -222,6 +222,8 @@ class Trainer(Setup):
         return measures
 
     def _save(self, *, looks: bool = True) -> None:
+        self._count_time()
+        began = self.state.seconds
         self._tell()
         state = self._current()
         self._health.check_weights(state.tensors())
@@ -231,10 +233,8 @@ class Trainer(Setup):
             self._measure()  # a second bad look raises: what is bad is never saved
         self._folder.save(state)
         self._count_time()
-        if self.state.iteration > self._saved_iteration:
-            self._failures = 0
-        self._saved_at, self._saved_iteration = self.state.seconds, self.state.iteration
-        self._is_changed = False
+        self._save_clock.saved(state, self._options, began=began)
+        self._saved_iteration, self._is_changed = state.iteration, False
 
     def _backup(self) -> Path:
         self._backed_up_at = self.state.seconds
@@ -254,16 +254,17 @@ class Trainer(Setup):
         Raises:
             StateError: there is no save, or this happened too often.
         """
-        self._failures += 1
+        failures = self._save_clock.failed(self.state)
         self._pending.clear()
-        if not self._folder.has_save or self._failures > ROLLBACKS_MAX:
+        if not self._folder.has_save or failures > ROLLBACKS_MAX:
             raise StateError(
                 self._folder.path,
                 expected="training that goes on",
-                found=f"{reason}, {self._failures} times in a row",
+                found=f"{reason}, {failures} times in a row",
                 remedy="Lower --learning-rate or turn on --clipgrad; the last good save is kept.",
             )
-        self.state = back_to_save(self._folder, self.state, reason, self._job.message)
+        say, again = self._job.message, failures > 1
+        self.state = back_to_save(self._folder, self.state, reason, say, passing=int(again))
         self._prepare()
         self._health = self._new_health()
         self._saved_iteration = self.state.iteration

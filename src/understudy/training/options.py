@@ -156,7 +156,10 @@ class TrainOptions(Options):
         True, "Go back to the last good save when training goes wrong.", group="Safety"
     )
     save_minutes: float = option(
-        25.0, "Save the state this often, in minutes.", group="Safety", gt=0
+        25.0,
+        "Save the state at least this often, in minutes; small models save every few seconds.",
+        group="Safety",
+        gt=0,
     )
     backup_minutes: float = option(
         0.0, "Keep a backup this often, in minutes; 0 = never.", group="Safety", ge=0

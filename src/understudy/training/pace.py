@@ -1,10 +1,20 @@
-"""How far a run is, what ends it and when, and the step size that follows.
+"""How far a run is, what ends it and when, the step size that follows, and how often to save.
 
 A state and options in, numbers and reasons out. Knows no loop.
 """
 
+import math
+from dataclasses import dataclass
+
 from understudy.training.options import TrainOptions
 from understudy.training.train_state import TrainState
+
+SAVING_SHARE = 0.02
+"""Share of the time that saves may take before they become rarer."""
+WRITTEN_PER_SECOND = 4e6
+"""Bytes a second that saves may write on the average, so that a disk lasts for years."""
+FIRST_SAVE_SECONDS = 10.0
+"""Until the first save of a run, of which is not known what it takes."""
 
 
 def share_done(state: TrainState, options: TrainOptions) -> float:
@@ -45,3 +55,33 @@ def learning_rate(options: TrainOptions, *, iteration: int, share: float) -> flo
     risen = min(1.0, (iteration + 1) / options.lr_warmup) if options.lr_warmup else 1.0
     late = max(0.0, share - 1 + options.lr_fall) / options.lr_fall if options.lr_fall else 0.0
     return float(options.learning_rate * risen * 0.1 ** min(1.0, late))
+
+
+@dataclass(slots=True)
+class SaveClock:
+    """When to save next: the cheaper a save, the more often, since a kill costs what came after.
+
+    Counts training time, which all processes of a run share.
+    """
+
+    saved_at: float
+    every: float = FIRST_SAVE_SECONDS
+    failures: int = 0
+    failed_at: float = -math.inf
+
+    def is_due(self, state: TrainState, options: TrainOptions) -> bool:
+        """Whether the last save is old enough."""
+        return state.seconds - self.saved_at >= min(self.every, 60 * options.save_minutes)
+
+    def saved(self, state: TrainState, options: TrainOptions, *, began: float) -> None:
+        """A save that was begun at `began` is on disk."""
+        self.saved_at = state.seconds
+        size = state.num_bytes / WRITTEN_PER_SECOND
+        self.every = max((self.saved_at - began) / SAVING_SHARE, size)
+        if self.saved_at - self.failed_at >= 60 * options.save_minutes:
+            self.failures = 0
+
+    def failed(self, state: TrainState) -> int:
+        """How often training failed in a row: without `save_minutes` of success between."""
+        self.failures, self.failed_at = self.failures + 1, state.seconds
+        return self.failures

@@ -49,7 +49,6 @@ PRESETS.register("demo")(
             eyes_mouth_prio=True,
             unwarped_end=0.15,
             ema=0.99,
-            save_minutes=2.0,
         ),
     )
 )

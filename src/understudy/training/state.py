@@ -169,6 +169,8 @@ class ModelFolder:
             files.fsync(self.saves_dir)
         except OSError as error:
             raise from_os_error(error, target, doing="write") from error
+        except StorageError as error:
+            raise error.about(target) from error
         finally:
             remove(partial)
         try:
@@ -181,16 +183,18 @@ class ModelFolder:
             remove(self.saves_dir / f"{old:06d}")
         return target
 
-    def load(self, say: Say, *, mend: bool = True) -> TrainState:
+    def load(self, say: Say, *, mend: bool = True, passing: int = 0) -> TrainState:
         """State of the newest save that is whole; `say` hears of any that is not.
 
-        `mend` sets damaged files aside under another name, for whoever goes on writing here.
+        Where there are others, the newest `passing` saves are passed over. `mend` sets damaged
+        files aside under another name, for whoever goes on writing here.
 
         Raises:
             StateError: no save is whole, or it does not fit the model's config.
         """
         damaged = []
-        for number in self._candidates(say):
+        numbers = self._candidates(say)
+        for number in numbers[min(passing, len(numbers) - 1) :] if numbers else ():
             folder = self.saves_dir / f"{number:06d}"
             try:
                 state = self._read(folder, say, mend=mend)

@@ -67,6 +67,11 @@ class TrainState:
         return chain(self.model.parameters(), self.optimizer.values(), self.adversaries.values())
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of all tensors a save holds."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors())
+
+    @property
     def averaged(self) -> dict[str, Tensor]:
         """Averaged weights by parameter; empty if none are kept."""
         return {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from understudy.errors import StorageError
 from understudy.facesets.sorting import cache, table
 from understudy.facesets.sorting.cache import cache_path
 from understudy.facesets.sorting.table import list_files, measure
@@ -140,3 +141,48 @@ def test_what_counts_as_a_picture(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [key.name for key in list_files(tmp_path)] == ["b.JPG", "bob/x.png"]
+
+
+def test_two_may_measure_the_same_faces(aligned: Path, measured: list[str]) -> None:
+    with contextlib.ExitStack() as stack:
+        caches = [stack.enter_context(cache.MeasureCache(aligned)) for _ in range(2)]
+        for one in caches:
+            one.know(list_files(aligned))
+        rows = {
+            k.name: {"record": bytes(cache.KINDS["record"].dtype.itemsize)}
+            for k in list_files(aligned)
+        }
+        caches[1].store(rows)
+        caches[1].commit()
+        assert caches[0].missing(cache.KINDS["record"]) == []
+    measure(aligned, ("record",), Job("sort"))
+    assert not measured
+
+
+def test_a_cache_that_is_held_is_told_and_kept(
+    aligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(aligned, ("record",), Job("sort"))
+    before = cache_path(aligned).read_bytes()
+    monkeypatch.setattr(cache, "_PATIENCE_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(cache_path(aligned))) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match="other process"):
+            measure(aligned, ("record",), Job("sort"))
+    assert cache_path(aligned).read_bytes() == before
+
+
+def test_a_cache_that_can_only_be_read_is_used_and_stays(
+    aligned: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(aligned, ("record",), Job("sort"))
+    cache_path(aligned).chmod(0o444)
+    monkeypatch.setattr(
+        cache.os, "access", lambda path, mode: False
+    )  # as root sees a protected disk
+    before = cache_path(aligned).read_bytes()
+    measured.clear()
+    measure(aligned, ("record",), Job("sort"))
+    assert not measured
+    assert len(measure(aligned, ("light",), Job("sort"))) == 8
+    assert cache_path(aligned).read_bytes() == before

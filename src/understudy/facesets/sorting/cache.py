@@ -6,6 +6,7 @@ size, time and name: so neither a new name nor a copy of the workspace makes it 
 file holds can be made again: a damaged one is put away and begun anew. Knows not what is measured.
 """
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from understudy.files import make_dir, remove_files
 MEASURES_SUFFIX = "_measures"
 _FILE = "measures.sqlite"
 _FORGOTTEN_AT_LEAST = 1000
+_PATIENCE_SECONDS = 60.0  # while another process measures the same faces
 
 
 class FileKey(NamedTuple):
@@ -44,6 +46,25 @@ def forget(path: Path) -> None:
     remove_files([path, path.with_name(path.name + "-journal")])
 
 
+class _Comparison(NamedTuple):
+    """Files against rows: ids of known files, new files, other names of known ones, rows left."""
+
+    ids: dict[str, int]
+    new: list[tuple[bytes, FileKey]]
+    changed: list[tuple[bytes, int, int]]
+    gone: set[int]
+    first_free: int
+
+    @property
+    def forgettable(self) -> bool:
+        """Whether those that are gone are many: a few may come back out of the trash."""
+        return len(self.gone) >= max(_FORGOTTEN_AT_LEAST, len(self.ids) + len(self.new))
+
+    @property
+    def is_news(self) -> bool:
+        return bool(self.new or self.changed or self.forgettable)
+
+
 class MeasureCache:
     """Measures of one faceset. Use as a context: leaving it writes what was stored.
 
@@ -59,6 +80,11 @@ class MeasureCache:
         try:
             make_dir(self.path.parent)
             self._open(str(self.path))
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                self._sql.close()
+                raise  # another process is at work on it: no damage
+            self._begin_anew()
         except sqlite3.DatabaseError:
             self._begin_anew()
         except FileError:
@@ -74,7 +100,8 @@ class MeasureCache:
             self._open(":memory:")
 
     def _open(self, database: str) -> None:
-        self._sql = sqlite3.connect(database, isolation_level="DEFERRED")
+        self._sql = sqlite3.connect(database, isolation_level="DEFERRED", timeout=_PATIENCE_SECONDS)
+        self._check_writable(database)
         run = self._sql.execute
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA synchronous = NORMAL")
@@ -91,6 +118,13 @@ class MeasureCache:
             if name not in there:
                 run(statement)
         self._sql.commit()
+
+    def _check_writable(self, database: str) -> None:
+        """Go on with a copy in memory, where what is kept on disk can only be read."""
+        if Path(database).exists() and not os.access(database, os.W_OK):
+            kept, self._sql = self._sql, sqlite3.connect(":memory:", isolation_level="DEFERRED")
+            with contextlib.closing(kept):
+                kept.backup(self._sql)
 
     def __exit__(
         self,
@@ -116,6 +150,16 @@ class MeasureCache:
 
     def know(self, keys: Sequence[FileKey]) -> None:
         """Say which files there are; those known under another name get the new one."""
+        found = self._compare(keys)
+        if found.is_news:
+            self._sql.execute("BEGIN IMMEDIATE")  # another process may be learning of them, too
+            self._learn(self._compare(keys))
+            self.commit()  # and need not wait while faces are measured here
+            found = self._compare(keys)
+        self._ids = found.ids
+
+    def _compare(self, keys: Sequence[FileKey]) -> "_Comparison":
+        """What the cache knows of these files."""
         rows = self._sql.execute("SELECT id, name, size, mtime, inode FROM files").fetchall()
         by_inode: dict[tuple[Any, ...], int] = {}
         by_name: dict[tuple[Any, ...], int] = {}
@@ -123,33 +167,28 @@ class MeasureCache:
         for number, name, size, mtime, inode in rows:
             by_inode[size, mtime, inode] = by_name[size, mtime, name] = number
             names[number] = name, inode
-        self._ids.clear()
-        new, changed, used = [], [], set()
+        found = _Comparison({}, [], [], set(names), first_free=max(names, default=0) + 1)
         # Whoever still has both name and inode comes first: a copy must not take its row.
         for key in sorted(keys, key=lambda k: (k.size, k.mtime_ns, k.inode) not in by_inode):
             name = os.fsencode(key.name)
             number = by_inode.get((key.size, key.mtime_ns, key.inode), -1)
-            if number in used or number < 0:
+            if number not in found.gone:
                 number = by_name.get((key.size, key.mtime_ns, name), -1)
-            if number < 0 or number in used:
-                new.append((name, key))
+            if number not in found.gone:
+                found.new.append((name, key))
                 continue
-            used.add(number)
-            self._ids[key.name] = number
+            found.gone.remove(number)
+            found.ids[key.name] = number
             if names[number] != (name, key.inode):
-                changed.append((name, key.inode, number))
-        self._write("UPDATE files SET name = ?, inode = ? WHERE id = ?", changed)
-        first = max(names, default=0) + 1
-        added = [(n, name, k.size, k.mtime_ns, k.inode) for n, (name, k) in enumerate(new, first)]
-        self._write("INSERT INTO files VALUES (?, ?, ?, ?, ?)", added)
-        self._ids |= {key.name: number for number, (_, key) in enumerate(new, first)}
-        self._forget(names.keys() - used, kept=len(keys))
+                found.changed.append((name, key.inode, number))
+        return found
 
-    def _forget(self, gone: set[int], *, kept: int) -> None:
-        """Drop files that are gone once they are many: those in the trash may come back."""
-        if len(gone) < max(_FORGOTTEN_AT_LEAST, kept):
-            return
-        rows = [(number,) for number in gone]
+    def _learn(self, found: "_Comparison") -> None:
+        self._write("UPDATE files SET name = ?, inode = ? WHERE id = ?", found.changed)
+        numbered = enumerate(found.new, found.first_free)
+        added = [(n, name, k.size, k.mtime_ns, k.inode) for n, (name, k) in numbered]
+        self._write("INSERT INTO files VALUES (?, ?, ?, ?, ?)", added)
+        rows = [(number,) for number in found.gone] if found.forgettable else []
         for table in ("files", *(_table(kind) for kind in KINDS.values())):
             self._write(f"DELETE FROM {table} WHERE id = ?", rows)  # noqa: S608 - names of ours
 

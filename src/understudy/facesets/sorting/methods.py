@@ -23,6 +23,7 @@ from understudy.facesets.sorting.look import KINDS, Look
 from understudy.facesets.sorting.table import Table
 from understudy.job import Job
 from understudy.registry import Registry
+from understudy.wording import counted
 
 DEFAULT_TARGET = 2000
 _COUNTED = 10  # people whose faces are counted in the message
@@ -220,7 +221,7 @@ def _identity(table: Table, settings: SortSettings, job: Job) -> Order:
         faces = faces[keep_like(wanted, table["embedding"][faces], same_person=same)]
     order, labels = identity_order(table["embedding"][faces], same_person=same)
     counts = ", ".join(str(count) for count in np.bincount(labels)[:_COUNTED])
-    job.message(f"{len(np.unique(labels))} people: {counts} faces")
+    job.message(f"{counted(len(np.unique(labels)), 'person', 'people')}: {counts} faces")
     kept = tuple(faces[order].tolist())
     return Order(kept, _others(kept, len(table)))
 

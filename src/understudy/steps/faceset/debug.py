@@ -6,6 +6,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 SUFFIX = "_debug.jpg"
@@ -62,7 +63,7 @@ def _draw(options: DebugOptions, folder: Path, job: Job) -> Report:
     results = job.map(draw, range(len(names)), total=len(names), name=lambda i: names[i])
     drawn = [new for _, new in results]
     done, earlier = sum(drawn), len(drawn) - sum(drawn)
-    summary = f"{done} debug pictures"
+    summary = f"{counted(done, 'debug picture')}"
     return Report(
         "faceset debug", done=done, skipped=earlier, outputs=[folder], details={"summary": summary}
     )
@@ -86,7 +87,7 @@ def _remove(folder: Path, job: Job) -> Report:
     looked = job.map(_is_debug, paths, total=len(paths), name=lambda path: path.name)
     shown = [path for path, is_debug in looked if is_debug]
     remove_files(shown)
-    summary = f"{len(shown)} debug pictures removed"
+    summary = f"{counted(len(shown), 'debug picture')} removed"
     return Report("faceset debug", done=len(shown), outputs=[folder], details={"summary": summary})
 
 

@@ -18,6 +18,7 @@ from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.journal import Journal
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def derive(options: DerivedOptions, job: Job, *, step: str, suffix: str, change:
         _put_in_place(folder, out_dir, changed, step)
         output = folder
     elif options.replace:
-        job.message(f"the faceset stays as it is: {len(job.failures)} faces failed")
+        job.message(f"the faceset stays as it is: {counted(len(job.failures), 'face')} failed")
     left_out = tell_left_out(faceset, job)
     return Report(
         step,
@@ -87,7 +88,8 @@ def derive(options: DerivedOptions, job: Job, *, step: str, suffix: str, change:
         skipped=earlier,
         outputs=[output],
         details={
-            "summary": f"{len(changed)} faces" + (f" ({kept} are so already)" if kept else ""),
+            "summary": f"{counted(len(changed), 'face')}"
+            + (f" ({kept} are so already)" if kept else ""),
             "faces": len(names),
             "changed": len(changed),
             "left_out": left_out,

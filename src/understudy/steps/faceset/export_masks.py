@@ -7,6 +7,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -68,5 +69,8 @@ def export_masks(options: ExportMasksOptions, job: Job) -> Report:
         "faceset export-masks",
         done=sum(counts.values()),
         outputs=[out_dir],
-        details={"summary": f"{sum(counts.values())} masks ({kinds or 'none'})", **counts},
+        details={
+            "summary": f"{counted(sum(counts.values()), 'mask')} ({kinds or 'none'})",
+            **counts,
+        },
     )

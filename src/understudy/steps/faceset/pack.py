@@ -6,6 +6,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -53,7 +54,7 @@ def pack(options: PackOptions, job: Job) -> Report:
             raise MaterialError(
                 folder,
                 expected="faces to pack",
-                found=f"{len(loose)} pictures that are none",
+                found=f"{counted(len(loose), 'picture')} that are none",
                 remedy="Extract faces into it first.",
             )
         if pak.exists():
@@ -63,9 +64,9 @@ def pack(options: PackOptions, job: Job) -> Report:
     items = (item for _, item in looked if item is not None)
     packed = write_pak(pak, items, progress=progress, ready=ready)
     others = len(loose) - len(packed) - len(job.failures)
-    said = f"{len(packed)} faces in {pak.name}"
+    said = f"{counted(len(packed), 'face')} in {pak.name}"
     if others:
-        said += f", {others} pictures without metadata left out"
+        said += f", {counted(others, 'picture')} without metadata left out"
     if options.delete_originals:
         moves = edit.trash_moves(folder, [loose[name] for name in packed])
         edit.apply_moves(folder, moves, operation="pack")

@@ -4,6 +4,7 @@ from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -36,7 +37,7 @@ def save_meta(options: SaveMetaOptions, job: Job) -> Report:
         raise MaterialError(
             folder,
             expected="faces in files of their own",
-            found=f"{len(loose)} pictures without metadata" if loose else "none",
+            found=f"{counted(len(loose), 'picture')} without metadata" if loose else "none",
             remedy="Unpack a pak first; extract faces where there are none.",
         )
     moves = edit.trash_moves(folder, [path]) if path.exists() else []
@@ -44,6 +45,6 @@ def save_meta(options: SaveMetaOptions, job: Job) -> Report:
     others = len(loose) - count - len(job.failures)
     said = f"metadata of {count} faces saved"
     if others:
-        said += f", {others} pictures have none"
+        said += f", {counted(others, 'picture')} without any"
     details = {"summary": said, "without": others}
     return Report("faceset save-meta", done=count, outputs=[path], details=details)

@@ -8,6 +8,7 @@ from understudy.options import argument, option
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class SheetOptions(StepOptions):
     )
     labels: Literal["name", "number", "pose", "size", "none"] = option(
         "name",
-        "Below each face: its file's name, its number in the faceset, yaw and pitch in degrees, "
-        "its size in the frame in pixels, or nothing.",
+        "Below each face: its file's name, its number in the faceset, which way it looks in "
+        "degrees, its size in the frame in pixels, or nothing.",
     )
     landmarks: bool = option(False, "Draw landmarks and hull onto the faces.")
     out: Path | None = option(
@@ -72,7 +73,7 @@ def sheet(options: SheetOptions, job: Job) -> Report:
                 name=lambda place: names[place],
             )
         ]
-        subtitle = f"{len(names)} faces" if len(chosen) == len(names) else (
+        subtitle = f"{counted(len(names), 'face')}" if len(chosen) == len(names) else (
             f"{len(chosen)} of {len(names)} faces"
         )  # fmt: skip
         subtitle += f"  \u00b7  page {number} of {len(pages)}" if len(pages) > 1 else ""
@@ -89,7 +90,7 @@ def sheet(options: SheetOptions, job: Job) -> Report:
         done=shown,
         outputs=outputs,
         details={
-            "summary": f"{shown} faces on {len(pages)} page{'s' if len(pages) > 1 else ''}",
+            "summary": f"{counted(shown, 'face')} on {counted(len(pages), 'page')}",
             "left_out": left_out,
         },
     )
@@ -128,16 +129,10 @@ def _with_landmarks(
 
 
 def _pose(face: "FaceSample", size: int) -> tuple[str, str]:
-    from math import degrees
+    from understudy.faces.pose import direction_words, head_pose
 
-    from understudy.faces.pose import head_pose
-
-    pitch, yaw, _ = (round(degrees(angle)) for angle in head_pose(face.landmarks, size))
-    return f"yaw {_signed(yaw)}", f"pitch {_signed(pitch)}"
-
-
-def _signed(angle: int) -> str:
-    return (f"{angle:+d}" if angle else "0").replace("-", "\u2212") + "\u00b0"
+    pitch, yaw, _ = head_pose(face.landmarks, size)
+    return direction_words(pitch, yaw)
 
 
 def _size(face: "FaceSample") -> str:

@@ -8,6 +8,7 @@ from understudy.options import argument, option
 from understudy.steps.faceset.measured import measured_traits
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -55,7 +56,7 @@ def stats(options: StatsOptions, job: Job) -> Report:
         "pitch_edges_deg": statistics.PITCH_EDGES_DEG.tolist(),
         label: statistics.summary_of(src) | {"poses": grid.tolist()},
     }
-    summary = f"{len(src)} faces of {label}"
+    summary = f"{counted(len(src), 'face')} of {label}"
     if dst is not None:
         against = statistics.pose_grid(dst)
         share = statistics.covered_share(grid, against)

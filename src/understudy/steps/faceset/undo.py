@@ -8,6 +8,7 @@ from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Side, Workspace
 
 if TYPE_CHECKING:
@@ -35,13 +36,16 @@ def undo(options: UndoOptions, job: Job) -> Report:
     replaced = _replaced(folder, last)
     undone = _undo(folder, last, replaced, side=_side(workspace, folder))
     if replaced:
-        job.message(f"{len(replaced)} faces made since are in {edit.trash_dir(folder).name} now")
+        job.message(
+            f"{counted(len(replaced), 'face')} made since are in {edit.trash_dir(folder).name} now"
+        )
     for name in undone.missing:
         job.message(f"{name}: gone since")
     for old, now in undone.renamed:
         job.message(f"{old}: its name was taken since; it is {now} now")
     left = len(edit.operations(folder))
-    summary = f"undone: {undone.operation}, {undone.moved} faces; {left} more can be undone"
+    more = f"{counted(left, 'operation')} more can be undone" if left else "nothing more to undo"
+    summary = f"undone: {undone.operation} ({_in_words(undone)}); {more}"
     return Report(
         "faceset undo",
         done=undone.moved,
@@ -49,6 +53,14 @@ def undo(options: UndoOptions, job: Job) -> Report:
         outputs=[folder],
         details={"summary": summary, "operation": undone.operation, "left": left},
     )
+
+
+def _in_words(undone: "Undone") -> str:
+    """Faces that came back, apart from those that stayed and have their old names again."""
+    told = [f"{counted(undone.returned, 'face')} brought back"] if undone.returned else []
+    if undone.renamed_only:
+        told.append(f"{counted(undone.renamed_only, 'face')} renamed back")
+    return ", ".join(told) or "no face came back"
 
 
 def _undo(folder: Path, last: str, replaced: list[Path], *, side: Side | None) -> "Undone":

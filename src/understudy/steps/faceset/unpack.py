@@ -4,6 +4,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 
@@ -44,7 +45,7 @@ def unpack(options: UnpackOptions, job: Job) -> Report:
             message="unpacking",
         )
     )
-    said = f"{unpacked} faces unpacked"
+    said = f"{counted(unpacked, 'face')} unpacked"
     if job.failures:
         said += f", {len(job.failures)} could not be; the pak stays"
     elif not options.keep_pak:
