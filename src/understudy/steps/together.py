@@ -110,9 +110,7 @@ def team_of(
             yield team
 
 
-def first_of(
-    meeting: Meeting | None, devices: str, device: str
-) -> tuple[Place, "torch.device"]:
+def first_of(meeting: Meeting | None, devices: str, device: str) -> tuple[Place, "torch.device"]:
     """Place and device of the first process, of a meeting or of those to be started.
 
     Raises:
