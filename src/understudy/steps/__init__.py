@@ -111,7 +111,7 @@ _ALL = (
     Step("verify", "Whether a file is as it was signed, and by whom."),
     Step("consent", "Record on whose authority the faces are used."),
     Step("weights", "Fetch the face models, or list them."),
-    Step("bench", "Measure extraction, sorting, training or merging on this machine."),
+    Step("bench", "Measure extraction, sorting, training, masks or merging on this machine."),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in _ALL}

@@ -1,4 +1,4 @@
-"""Measure extraction, sorting, training, merging or the whole way on this machine."""
+"""Measure extraction, sorting, training, masks, merging or the whole way on this machine."""
 
 import json
 import shutil
@@ -24,7 +24,9 @@ WARM_UP = 6  # frames
 class BenchOptions(LooseOptions):
     """Options of `bench`."""
 
-    what: Literal["extract", "sort", "train", "merge", "doubles"] = argument("What to measure.")
+    what: Literal["extract", "sort", "train", "mask", "merge", "doubles"] = argument(
+        "What to measure."
+    )
     frames: int = option(0, "Frames to extract or merge; 0 = 60 or 8.", ge=0)
     video: Path | None = option(None, "Clip to extract faces from; without it a 640x480 plate.")
     by: SortName = option("hist", "What to sort by.", group="Sorting")
@@ -54,6 +56,9 @@ class BenchOptions(LooseOptions):
     d_dims: int = option(64, "Width of the decoder.", group="Model", ge=2, le=256)
     d_mask_dims: int = option(22, "Width of the mask decoder.", group="Model", ge=2, le=256)
     batch_size: int = option(4, "Faces of each side per iteration.", ge=1)
+    mask_preset: Literal["xseg", "xseg-small"] = option(
+        "xseg", "Mask net to measure.", group="Model"
+    )
     precision: Literal["auto", "fp32", "bf16"] = option("auto", "Arithmetic.", group="Machine")
     device: str = option("auto", "Where to train: auto, cpu, cuda.", group="Machine")
     threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
@@ -61,9 +66,11 @@ class BenchOptions(LooseOptions):
 
 def bench(options: BenchOptions, job: Job) -> Report:
     """One JSON line: rate, processor seconds, memory, settings, versions, the yardstick's unit."""
-    kinds = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge}
+    kinds = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge, "mask": _mask}
     row = (kinds | {"doubles": _doubles})[options.what](options, job)
     summary = f"{row['rate_per_second']} {row['item']}s/s, {row['cpu_units_per_item']} units each"
+    if "apply" in row:
+        summary += f"; {row['apply']['rate_per_second']} faces/s masked"
     if "score" in row:
         summary = f"likeness {row['score']['likeness']}, crispness {row['score']['crispness']}"
     details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": summary}
@@ -80,6 +87,19 @@ def _train(options: BenchOptions, job: Job) -> dict[str, Any]:
     run = ("batch_size", "precision", "device", "threads")
     training = parse(TrainOptions, {name: getattr(options, name) for name in run})
     return bench_train(config, training, iterations=options.iterations)
+
+
+def _mask(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.bench.masks import bench_masks
+    from understudy.models.devices import all_threads
+    from understudy.training.recipes import PRESETS
+
+    all_threads(options.threads)
+    base = PRESETS[options.mask_preset]
+    run = ("batch_size", "precision", "device", "threads")
+    given = {name: getattr(options, name) for name in run}
+    training = parse(TrainOptions, base.options.model_dump() | given)
+    return bench_masks(base.config, training, iterations=options.iterations)
 
 
 def _doubles(options: BenchOptions, job: Job) -> dict[str, Any]:

@@ -12,12 +12,16 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from understudy.models.config import ModelConfig
 from understudy.models.losses import dssim, dssim_windows
 from understudy.models.mask_net import MaskModel, Painted
 from understudy.training.adversaries import Gradients
 from understudy.training.mask_batches import MaskBatch
 from understudy.training.network_step import NetworkStep
-from understudy.training.portions import GradientSum
+from understudy.training.options import TrainOptions
+from understudy.training.portions import GradientSum, Say
+
+_WIDE = 32
 
 
 class MaskLosses(NamedTuple):
@@ -28,6 +32,16 @@ class MaskLosses(NamedTuple):
 
 class MaskStep(NetworkStep[MaskModel]):
     """One iteration of a mask net."""
+
+    def __init__(
+        self,
+        model: MaskModel,
+        options: TrainOptions,
+        *,
+        device: torch.device | str = "cpu",
+        say: Say = lambda _text: None,
+    ) -> None:
+        super().__init__(model, _faster(options, model.config, device), device=device, say=say)
 
     def __call__(self, batch: MaskBatch) -> MaskLosses:
         """One iteration.
@@ -73,6 +87,18 @@ class MaskStep(NetworkStep[MaskModel]):
             return MaskLosses(_likeness_loss(painted, batch.target))
         apart = F.binary_cross_entropy_with_logits(painted.logits, batch.target, reduction="none")
         return MaskLosses(apart.mean(dim=(1, 2, 3)))
+
+
+def _faster(options: TrainOptions, config: ModelConfig, device: torch.device | str) -> TrainOptions:
+    """`options` with float32 for a narrow net on a processor, unless they say otherwise.
+
+    Measured on a processor with instructions for bfloat16: at width 32 an iteration takes 0.74 of
+    the time in bfloat16, at width 16 it takes 1.7 times as long.
+    """
+    narrow = torch.device(device).type == "cpu" and config.base_dims < _WIDE
+    if options.precision == "auto" and narrow:
+        return options.model_copy(update={"precision": "fp32"})
+    return options
 
 
 def _likeness_loss(painted: Painted, grey: Float[Tensor, "b 1 r r"]) -> Float[Tensor, " b"]:

@@ -18,7 +18,7 @@ from understudy.facesets.faceset import Faceset
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
 from understudy.masks.painter import MaskPainter, Prepared, hardened, smoothed
-from understudy.steps.mask.record import fingerprint, maker, open_record
+from understudy.steps.mask.record import fingerprint, maker, open_record, storable
 from understudy.types import Mask
 
 
@@ -126,13 +126,12 @@ class Painting:
                 name=lambda one: one[0].name,
                 message=f"masks of {self.faceset.folder.name}",
             )
-            for (place, _), fingerprint in written:
-                self._journal.add(place.name, made_by=self._made_by, mask=fingerprint)
+            for _ in written:
                 done += 1
         return done
 
     def _painted(self, job: Job, batch_size: int) -> Iterator[tuple[Place, Mask]]:
-        """The faces to be done with their soft masks, track by track."""
+        """The faces to be done with the masks they get, track by track."""
         wanted = {place.name for place in self._todo}
         for _, track in itertools.groupby(self._frames, key=lambda place: place.track):
             row = list(track)
@@ -156,7 +155,11 @@ class Painting:
         if k not in masks:  # it could not be read, and is among the failures
             return
         around = [o for o in range(k - self._reach, k + self._reach + 1) if o in masks]
-        yield row[k], smoothed([masks[o] for o in around], around.index(k))
+        mask = smoothed([masks[o] for o in around], around.index(k))
+        mask = storable(mask) if self._soft else hardened(mask)
+        # before it is written: a kill in between must not make it another's
+        self._journal.add(row[k].name, made_by=self._made_by, mask=fingerprint(mask))
+        yield row[k], mask
 
     def _near(self, wanted: Sequence[bool]) -> list[bool]:
         """Which faces of a track are painted: those wanted and those that count for them."""
@@ -185,15 +188,14 @@ class Painting:
         masks = self._painter.paint([one for _, one in ready])
         return zip([k for k, _ in ready], masks, strict=True)
 
-    def _write(self, one: tuple[Place, Mask]) -> int | None:
-        """Puts a mask into its face's file, whose pixels keep their bytes; its fingerprint."""
+    def _write(self, one: tuple[Place, Mask]) -> None:
+        """Puts a mask into its face's file, whose pixels keep their bytes."""
         place, mask = one
         path = self.faceset.folder / place.name
         face = self.faceset[place.index]
         if place.name in self._foreign and self.kept_dir is not None:
             _keep(path, self.kept_dir / place.name)
-        dfl.write_face(path, replace(face, mask=mask if self._soft else hardened(mask)))
-        return fingerprint(dfl.read_face(path).mask)
+        dfl.write_face(path, replace(face, mask=mask))
 
 
 def _keep(path: Path, target: Path) -> None:

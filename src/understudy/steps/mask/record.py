@@ -33,6 +33,11 @@ def maker(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def storable(mask: Mask) -> Mask:
+    """The mask in the levels a file holds, each a little above, since files round down."""
+    return np.asarray((np.floor(np.clip(mask, 0, 1) * 255) + 0.25) / 255, np.float32).clip(0, 1)
+
+
 def fingerprint(mask: Mask | None) -> int | None:
     """What tells a mask, as a file holds it, from another."""
     if mask is None:
