@@ -237,7 +237,11 @@ def test_what_lies_outside_the_frame_darkens_nothing():
 def test_a_face_is_moved_with_its_mask():
     plate = np.full((160, 200, 3), 128, np.uint8)
     landmarks = landmarks_at(100, 70, 50)
-    model = Model(lambda face: disc(len(face))[..., None] * np.float32([1, 1, 1]), disc)
+
+    def small(size: int) -> np.ndarray:  # far from the square's rim, where masks fade
+        return np.pad(disc(size // 2), size // 4)
+
+    model = Model(lambda face: small(len(face))[..., None] * np.float32([1, 1, 1]), small)
     centres = []
     for values in ({}, {"face_right": 5.0, "face_down": -4.0}):
         options = MergeSettings(color_transfer="none", mask_mode="learned-prd", **values)
