@@ -164,3 +164,22 @@ def test_a_kill_between_record_and_face_loses_nothing(aligned: Path) -> None:
     assert (aligned / "00002_0.jpg").read_bytes() == before
     assert same(LabelHistory(aligned).undo().labels, LABEL)
     assert (aligned / "00002_0.jpg").read_bytes() == before
+
+
+HALF_MOVED = """
+import os, sys
+from pathlib import Path
+from understudy.facesets import edit
+edit._place = lambda *_: os._exit(9)
+folder = Path(sys.argv[1])
+moves = [edit.Move(folder / "00001_0.jpg", folder / "x.jpg")]
+edit.apply_moves(folder, moves, operation="sort")
+"""
+
+
+def test_what_a_kill_left_half_moved_is_moved_first(aligned: Path) -> None:
+    command = [sys.executable, "-c", HALF_MOVED, str(aligned)]
+    assert subprocess.run(command, env=os.environ, check=False).returncode == 9
+    assert not (aligned / "00001_0.jpg").exists() and not (aligned / "x.jpg").exists()
+    assert LabelHistory(aligned).write("x.jpg", LABEL) == ()
+    assert same(read_labels(aligned / "x.jpg"), LABEL)

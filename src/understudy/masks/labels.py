@@ -3,7 +3,8 @@
 A face file in, its polygons out; polygons in, the same file with them, its pixels untouched. What
 an editor writes through `LabelHistory` leaves the former polygons in a hidden file beside the
 faceset (`.aligned_labels/history.jsonl`), so that a slip of the hand can be undone days later, by
-another process, under another file name. Knows no canvas.
+another process, under another file name. Whoever writes holds the workspace's lock, as steps do.
+Knows no canvas.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import numpy as np
 
 from understudy.errors import FormatError, MaterialError, from_os_error
 from understudy.facesets import containers, dfl
+from understudy.facesets.edit import recover
 from understudy.facesets.entry_names import inside, plain_name
 from understudy.facesets.faceset import list_loose
 from understudy.facesets.pack import check_no_pak
@@ -107,7 +109,7 @@ class LabelHistory:
             FormatError: it is no face, or can't hold these polygons; nothing was touched.
             StorageError: the file or the history can't be written.
         """
-        check_no_pak(self.aligned_dir, str(self.aligned_dir))
+        self._ready()
         path = inside(self.aligned_dir / name, self.aligned_dir)
         former, labels = read_labels(path), checked_labels(polygons, path)
         if not _same(former, labels):
@@ -123,7 +125,7 @@ class LabelHistory:
             MaterialError: there is nothing to undo, or the face is gone.
             FormatError: the history is damaged.
         """
-        check_no_pak(self.aligned_dir, str(self.aligned_dir))
+        self._ready()
         entries = list(self._entries())
         undone = {entry["undoes"] for entry in entries if "undoes" in entry}
         left = [i for i, entry in enumerate(entries) if "undoes" not in entry and i not in undone]
@@ -141,6 +143,11 @@ class LabelHistory:
         self._append({"undoes": left[-1], "had": _as_json(replaced)})
         write_labels(path, labels)
         return Relabelled(path.relative_to(self.aligned_dir).as_posix(), labels, replaced)
+
+    def _ready(self) -> None:
+        """Files in their places: what a killed process left half moved is moved first."""
+        check_no_pak(self.aligned_dir, str(self.aligned_dir))
+        recover(self.aligned_dir)
 
     def _find(self, entry: dict[str, Any]) -> Path:
         """The face an entry tells of, by its pixels: it may have been renamed since."""
