@@ -160,13 +160,21 @@ def test_the_first_iteration_is_saved_and_shown(run, recorder, monkeypatch) -> N
     assert [e.data["path"] for e in recorder.events if e.kind == "preview"]
 
 
-def test_a_run_ends_after_its_minutes_over_all_runs(run) -> None:
-    result, folder = run(minutes=0.02)
-    assert result.reason == "time is up"
-    assert result.iteration >= 1
-    again, _ = run(minutes=0.02)
-    assert again.iteration == result.iteration
-    assert folder.load(pytest.fail).seconds >= 1.2
+def test_a_run_ends_after_its_minutes_over_all_runs(run, monkeypatch) -> None:
+    original = Trainer._batch
+
+    def batch(self):
+        self.state.seconds += 60
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "_batch", batch)
+    result, folder = run(minutes=2.5)
+    assert (result.reason, result.iteration) == ("time is up", 3)
+    assert folder.load(pytest.fail).seconds >= 180
+    again, _ = run(minutes=2.5)
+    assert again.iteration == 3
+    more, _ = run(minutes=4.5)
+    assert more.iteration == 5
 
 
 def test_a_run_says_where_it_goes_on_and_where_its_pictures_are(run, recorder) -> None:
