@@ -127,7 +127,7 @@ def dfl_options(
     for key in defaults:
         if known and _ours(came, key) == _ours(options, key):
             continue
-        if key in ("models_opt_on_gpu", "write_preview_history"):
+        if key == "write_preview_history":
             continue
         values[key] = _theirs(options, key, config)
     if kind == "XSeg":
