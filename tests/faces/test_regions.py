@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from understudy.faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from understudy.faces.regions import expand_brows, eyes_mask, hull_mask, mouth_mask
 
 
@@ -39,3 +41,21 @@ def test_a_face_outside_the_picture_gives_an_empty_mask(golden: dict[str, np.nda
     for region in (hull_mask, eyes_mask, mouth_mask):
         mask = region(landmarks, (20, 31))
         assert mask.shape == (20, 31) and mask.dtype == np.float32 and not mask.any()
+
+
+@pytest.mark.parametrize("shift", [0.0, -180.0, 180.0, 900.0])
+def test_soft_regions_are_those_of_the_whole_picture(shift: float) -> None:
+    angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    points = np.stack([256 + shift + 90 * np.cos(angles), 256 + 60 * np.sin(angles)], 1)
+    for made, parts in (
+        (eyes_mask(points, (512, 512)), (LEFT_EYE, RIGHT_EYE)),
+        (mouth_mask(points, (512, 512)), (INNER_LIPS,)),
+    ):
+        plain = np.zeros((512, 512), np.float32)
+        for part in parts:
+            hull = cv2.convexHull(np.trunc(points[list(part)]).astype(np.int32))
+            cv2.fillConvexPoly(plain, hull, (1.0,))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (16, 16))
+        wanted = cv2.GaussianBlur(cv2.dilate(plain, kernel), (33, 33), 0)
+        np.testing.assert_allclose(made, wanted, atol=1e-6)
+        assert made.max() > 0.5 or shift == 900.0

@@ -72,11 +72,28 @@ def _fill_hulls(
 
 
 def _soften(mask: Mask) -> Mask:
+    """The mask grown and blurred: only where it is not empty, the rest of a face stays as it is."""
     height = mask.shape[0]
     spread = height // 32
-    if spread > 0:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (spread, spread))
-        mask = np.asarray(cv2.dilate(mask, kernel), np.float32)
     blur = height // 16
     blur += 1 - blur % 2
-    return np.asarray(cv2.GaussianBlur(mask, (blur, blur), 0), np.float32)
+    place = _around(mask, spread + blur)
+    part = mask[place]
+    if not part.size:
+        return mask
+    if spread > 0:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (spread, spread))
+        part = np.asarray(cv2.dilate(part, kernel), np.float32)
+    softened = np.zeros_like(mask)
+    softened[place] = cv2.GaussianBlur(part, (blur, blur), 0)
+    return softened
+
+
+def _around(mask: Mask, margin: int) -> tuple[slice, slice]:
+    """Rows and columns in which the mask is not zero, and a margin within the picture."""
+    found = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (
+        slice(max(0, int(at[0]) - margin), int(at[-1]) + 1 + margin) if len(at) else slice(0, 0)
+        for at in found
+    )
+    return rows, columns

@@ -1,4 +1,4 @@
-"""Measure extraction, sorting, training, masks, merging or the whole way on this machine."""
+"""Measure extraction, sorting, training and its samples, masks, merging or the whole way."""
 
 import json
 import shutil
@@ -6,26 +6,30 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+from understudy.bench.cases import CASES
 from understudy.errors import OptionError
 from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import argument, option, parse
+from understudy.processes import is_further_one
 from understudy.steps.bench_doubles import LandmarkSource
 from understudy.steps.demo import CLIPS
 from understudy.steps.perform import LooseOptions, perform
 from understudy.steps.sort import SortName
 from understudy.steps.train import PresetName
-from understudy.training.options import TrainOptions
+from understudy.training.options import ColorTransferName, TrainOptions
 from understudy.types import Report
 
 WARM_UP = 6  # frames
+SHAPE = ("resolution", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+CaseName = Literal["df-ud-64", "df-ud-128", "liae-ud-128"]
 
 
 class BenchOptions(LooseOptions):
     """Options of `bench`."""
 
-    what: Literal["extract", "sort", "train", "mask", "merge", "doubles"] = argument(
-        "What to measure."
+    what: Literal["extract", "sort", "sample", "train", "scaling", "mask", "merge", "doubles"] = (
+        argument("What to measure.")
     )
     frames: int = option(0, "Frames to extract or merge; 0 = 60 or 8.", ge=0)
     video: Path | None = option(None, "Clip to extract faces from; without it a 640x480 plate.")
@@ -48,45 +52,131 @@ class BenchOptions(LooseOptions):
         "New workspace to work in, kept afterwards; without it a temporary one.",
         group="Doubles",
     )
-    iterations: int = option(10, "Training iterations.", ge=1)
+    iterations: int = option(10, "Training iterations, or batches of samples.", ge=1)
+    repeats: int = option(
+        1, "Measure this often and tell the best, on a machine with other work to do.", ge=1
+    )
+    case: CaseName | None = option(
+        None, "Model and batch to train: one of those with a goal.", group="Model"
+    )
+    reference: bool = option(
+        False,
+        "Train as a straight port does, too: float32, torch's own optimizer; and tell the ratio.",
+        group="Model",
+    )
+    ct_mode: ColorTransferName = option("none", "Colour transfer of samples.")
     resolution: int = option(128, "Side of the model's face.", group="Model", ge=32, le=640)
     archi: str = option("df-ud", "Architecture of the model.", group="Model")
     ae_dims: int = option(128, "Width of the bottleneck.", group="Model", ge=8, le=1024)
     e_dims: int = option(64, "Width of the encoder.", group="Model", ge=2, le=256)
     d_dims: int = option(64, "Width of the decoder.", group="Model", ge=2, le=256)
     d_mask_dims: int = option(22, "Width of the mask decoder.", group="Model", ge=2, le=256)
-    batch_size: int = option(4, "Faces of each side per iteration.", ge=1)
+    batch_size: int = option(
+        0,
+        "Faces of each side per iteration, of each device if there are several; 0 = the usual.",
+        ge=0,
+    )
     mask_preset: Literal["xseg", "xseg-small"] = option(
         "xseg", "Mask net to measure.", group="Model"
     )
     precision: Literal["auto", "fp32", "bf16"] = option("auto", "Arithmetic.", group="Machine")
     device: str = option("auto", "Where to train: auto, cpu, cuda.", group="Machine")
+    devices: str = option("", 'Devices to scale over: "0,1" or "cpu,cpu".', group="Machine")
     threads: int = option(0, "Processor threads; 0 = all cores.", group="Machine", ge=0)
 
 
 def bench(options: BenchOptions, job: Job) -> Report:
     """One JSON line: rate, processor seconds, memory, settings, versions, the yardstick's unit."""
-    kinds = {"extract": _extract, "sort": _sort, "train": _train, "merge": _merge, "mask": _mask}
-    row = (kinds | {"doubles": _doubles})[options.what](options, job)
-    summary = f"{row['rate_per_second']} {row['item']}s/s, {row['cpu_units_per_item']} units each"
-    if "apply" in row:
-        summary += f"; {row['apply']['rate_per_second']} faces/s masked"
-    if "score" in row:
-        summary = f"likeness {row['score']['likeness']}, crispness {row['score']['crispness']}"
-    details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": summary}
+    if is_further_one():
+        return _help_to_scale(options, job)
+    kinds = {
+        "extract": _extract,
+        "sort": _sort,
+        "sample": _sample,
+        "train": _train,
+        "scaling": _scaling,
+        "mask": _mask,
+        "merge": _merge,
+        "doubles": _doubles,
+    }
+    row = kinds[options.what](options, job)
+    details = {"lines": [json.dumps(row)], "machine_readable": True, "summary": _told(row)}
     return Report("bench", done=int(row["items"]), details=details | {"row": row})
 
 
+def _told(row: dict[str, Any]) -> str:
+    """A row in a few words."""
+    if "score" in row:
+        return f"likeness {row['score']['likeness']}, crispness {row['score']['crispness']}"
+    told = f"{row['rate_per_second']} {row['item']}s/s"
+    if "cpu_units_per_item" in row:
+        told += f", {row['cpu_units_per_item']} units each"
+    if "apply" in row:
+        told += f"; {row['apply']['rate_per_second']} faces/s masked"
+    if "ratio_to_reference" in row:
+        told += f"; {row['ratio_to_reference']} times as fast as a straight port"
+    if "efficiency" in row:
+        told += f"; {row['samples_per_second']} samples/s in {row['processes']} processes"
+    return told
+
+
+def _shape(options: BenchOptions) -> tuple[ModelConfig, TrainOptions]:
+    """Model and training to measure: of the case, with what was given besides."""
+    case = CASES[options.case or "df-ud-128"]
+    given = {name: getattr(options, name) for name in SHAPE if name in options.model_fields_set}
+    run = {name: getattr(options, name) for name in ("precision", "device", "threads")}
+    run["batch_size"] = options.batch_size or case.batch_size
+    return parse(ModelConfig, case.config.model_dump() | given), parse(TrainOptions, run)
+
+
 def _train(options: BenchOptions, job: Job) -> dict[str, Any]:
-    from understudy.bench.train import bench_train
+    from understudy.bench.train import bench_reference, bench_train
     from understudy.models.devices import all_threads
 
     all_threads(options.threads)
-    shape = ("resolution", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
-    config = parse(ModelConfig, {name: getattr(options, name) for name in shape})
-    run = ("batch_size", "precision", "device", "threads")
-    training = parse(TrainOptions, {name: getattr(options, name) for name in run})
-    return bench_train(config, training, iterations=options.iterations)
+    config, training = _shape(options)
+    times = {"iterations": options.iterations, "repeats": options.repeats}
+    row = bench_train(config, training, **times)
+    if options.reference:
+        plain = bench_reference(config, training, **times)
+        key = "cpu_seconds" if row["settings"]["device"] == "cpu" else "wall_seconds"
+        row |= {"reference": plain, "ratio_to_reference": round(plain[key] / row[key], 2)}
+    return row
+
+
+def _sample(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.bench.sample import bench_sample
+    from understudy.models.devices import all_threads
+
+    all_threads(options.threads)
+    values = {
+        "batch_size": options.batch_size or 8,
+        "ct_mode": options.ct_mode,
+        "device": options.device,
+    }
+    return bench_sample(
+        CLIPS / "src.mp4",
+        parse(TrainOptions, values),
+        resolution=options.resolution,
+        batches=options.iterations,
+        repeats=options.repeats,
+    )
+
+
+def _scaling(options: BenchOptions, job: Job) -> dict[str, Any]:
+    from understudy.steps.bench_scaling import measure_scaling
+
+    config, training = _shape(options)
+    return measure_scaling(
+        config, training, options, options.devices, iterations=options.iterations, job=job
+    )
+
+
+def _help_to_scale(options: BenchOptions, job: Job) -> Report:
+    from understudy.steps.bench_scaling import help_to_scale
+
+    help_to_scale(options.devices, threads=options.threads, job=job)
+    return Report("bench")
 
 
 def _mask(options: BenchOptions, job: Job) -> dict[str, Any]:
@@ -96,8 +186,8 @@ def _mask(options: BenchOptions, job: Job) -> dict[str, Any]:
 
     all_threads(options.threads)
     base = PRESETS[options.mask_preset]
-    run = ("batch_size", "precision", "device", "threads")
-    given = {name: getattr(options, name) for name in run}
+    given = {name: getattr(options, name) for name in ("precision", "device", "threads")}
+    given["batch_size"] = options.batch_size or base.options.batch_size
     training = parse(TrainOptions, base.options.model_dump() | given)
     return bench_masks(base.config, training, iterations=options.iterations)
 

@@ -117,9 +117,14 @@ class BatchSource:
 
     def batch(self, iteration: int) -> Batch:
         """The batch of an iteration; the first is 0."""
-        number, again = self._fresh_number(iteration)
-        src, dst = (self._side_batch(place, number, again=again) for place in (0, 1))
+        number, _ = self._fresh_number(iteration)
+        src, dst = (self.side(iteration, is_src=is_src) for is_src in (True, False))
         return Batch(src, dst, self._channels(number))
+
+    def side(self, iteration: int, *, is_src: bool) -> SideBatch:
+        """One side of the batch of an iteration."""
+        number, again = self._fresh_number(iteration)
+        return self._side_batch(0 if is_src else 1, number, again=again)
 
     def unwarped(self, src: Int64[np.ndarray, " s"], dst: Int64[np.ndarray, " d"]) -> Batch:
         """The faces at these places of the banks as they are."""

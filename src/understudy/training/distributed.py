@@ -152,6 +152,8 @@ class TeamTrainer(Trainer):
             self._job.cancel()
         elif word.get("say") == "failed item":
             self._job.fail(str(word["item"]), str(word["reason"]))
+        elif word.get("say") == "message":
+            self._job.message(str(word["text"]))
 
 
 def check_batch_size(batch_size: int, num_processes: int) -> None:
@@ -271,7 +273,7 @@ class Member:
     def _take_over(self, said: TakeOver) -> None:
         self._step = None  # two of them at once may not fit the device
         model = self._model or as_face_model(build(self._config))
-        step = TrainStep(model, said.options, device=self._team.device)
+        step = TrainStep(model, said.options, device=self._team.device, say=self._say)
         self._model = step.model
         tensors = _everything(step)
         self._team.hand_round(tensors)
@@ -293,6 +295,9 @@ class Member:
             for options in (said.options, still)
         )
         self._sources = source, late_source
+
+    def _say(self, text: str) -> None:
+        self._team.wire.tell("message", text=f"process {self._team.rank + 1}: {text}")
 
     def _iterate(self, said: Iterate) -> None:
         if self._step is None:

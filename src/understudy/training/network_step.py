@@ -17,6 +17,7 @@ from understudy.training.lodging import Lodging
 from understudy.training.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
 from understudy.training.options import TrainOptions, in_force
 from understudy.training.portions import Portions, Say
+from understudy.training.stopwatch import Stopwatch
 
 M = TypeVar("M", bound=Model)
 
@@ -60,8 +61,19 @@ class NetworkStep(Generic[M]):
         rule = update_rule(model, options)
         self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=self.lodging)
         self.reduce: Reduce | None = None
+        self.stopwatch: Stopwatch | None = None
         working = dict(self.worker.named_parameters()) if self.lodging.has_workers else None
         self.optimizer = kind(dict(self.model.named_parameters()), rule, shadows=working)
+
+    def start_lap(self) -> None:
+        """From now on the time of this thread is measured, if anyone does."""
+        if self.stopwatch is not None:
+            self.stopwatch.start()
+
+    def lap(self, name: str, *, threads: int = 1) -> None:
+        """The time since went into `name`, side by side on so many threads."""
+        if self.stopwatch is not None:
+            self.stopwatch.lap(name, threads=threads)
 
     def share_gradients(self, reduce: Reduce) -> None:
         """Update from now on by what `reduce` makes of the gradients of a batch."""

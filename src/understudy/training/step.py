@@ -119,9 +119,12 @@ class TrainStep(NetworkStep[FaceModel]):
             MemoryShortError: not even one face of each side fits; nothing has changed then.
         """
         losses, gradients, lessons = self._in_portions(batch, self._find)
+        self.start_lap()
         if self.reduce is not None:
             gradients = self.reduce(gradients)
+            self.lap("exchange")
         self.optimizer.step(*gradients, crew=self.crew)
+        self.lap("optimizer")
         if self.adversaries and self.options.dfl_parity:
             lessons = self._in_portions(batch, self._find_again)
         self.adversaries.learn(lessons)
@@ -173,10 +176,13 @@ class TrainStep(NetworkStep[FaceModel]):
 
     def _together(self, batch: Batch) -> tuple[list[_Side], Gradients]:
         """Losses and gradients with both sides as one batch where they share networks."""
+        self.start_lap()
         sides = self._sides(batch)
+        self.lap("forward")
         # gradients are those of the sum over the batch: it fixes how clipping depends on its size
         total = sides[0].driving + sides[1].driving
         gradients = torch.autograd.grad(total, list(self.trained.values()))
+        self.lap("backward")
         detached = [side.detach() for side in sides]
         return detached, [dict(zip(self.trained, gradients, strict=True))]
 
@@ -192,6 +198,7 @@ class TrainStep(NetworkStep[FaceModel]):
 
     def _alone(self, batch: Batch, *, is_src: bool) -> tuple[_Side, dict[str, Tensor]]:
         """Losses of one side, and the gradients of what it passed through."""
+        self.start_lap()
         own = batch.src if is_src else batch.dst
         painted = self.worker.reconstruct_side(
             own.warped.to(self.dtype), is_src=is_src, channels=batch.channels if is_src else None
@@ -199,9 +206,11 @@ class TrainStep(NetworkStep[FaceModel]):
         target = self._target_of(own)
         losses = self._reconstruction(painted.face, painted.mask, target)
         side = self._side(painted, target, losses, batch, is_src=is_src)
+        self.lap("forward", threads=2)
         gradients = torch.autograd.grad(
             side.driving, list(self.trained.values()), allow_unused=True
         )
+        self.lap("backward", threads=2)
         named = zip(self.trained, gradients, strict=True)
         return side.detach(), {name: grad for name, grad in named if grad is not None}
 
