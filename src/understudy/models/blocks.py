@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from understudy.models.small_conv import is_small, small_conv
+
 Activation = Callable[[Tensor, float], Tensor]
 
 
@@ -44,6 +46,12 @@ class Conv2d(nn.Conv2d):
     ) -> None:
         super().__init__(num_in, num_out, kernel, stride=stride, padding=kernel // 2)
         self.colors = colors
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, num_in, h, w) -> (b, num_out, h / stride, w / stride)."""
+        if self.bias is not None and is_small(x, self.weight, stride=self.stride[0]):
+            return small_conv(x, self.weight, self.bias, stride=self.stride[0])
+        return super().forward(x)
 
 
 def leaky_relu(x: Tensor, slope: float) -> Tensor:

@@ -37,6 +37,9 @@ AVERAGE_EVERY = 8
 """Iterations between two updates of the averaged weights: it costs an eighth, and shows nowhere."""
 
 
+_LONG_AGO = torch.tensor(1e15)
+
+
 @dataclass(frozen=True, slots=True)
 class UpdateRule:
     """How far a step goes.
@@ -234,14 +237,18 @@ class Optimizer(ABC):
             place = [self.rule.seed, self.iteration, piece.number]
             draws = np.random.Generator(np.random.SFC64(place))
             resting = [self._dropped(row, draws) for row in piece.scratch]
-        numerators = self._direction(piece, piece.slots)
-        for divisor, rests in zip(piece.scratch, resting, strict=False):
-            divisor.masked_fill_(rests, math.inf)  # dividing by infinity moves nothing
-        torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
+        self._move(piece, rate, resting)
         if piece.shadows:
             _copy(piece.shadows, piece.weights)
         if decay is not None:
             torch._foreach_lerp_(piece.averages, piece.weights, 1 - decay)
+
+    def _move(self, piece: _Piece, rate: float, resting: Sequence[Tensor]) -> None:
+        """Moves the weights but those that rest, given the gradients in `piece.scratch`."""
+        numerators = self._direction(piece, piece.slots)
+        for divisor, rests in zip(piece.scratch, resting, strict=False):
+            divisor.masked_fill_(rests, math.inf)  # dividing by infinity moves nothing
+        torch._foreach_addcdiv_(piece.weights, numerators, piece.scratch, -rate)
 
     def _cut(self, names: Collection[str]) -> list[_Piece]:
         """Pieces that cover the named parameters: long ones cut up, short ones together."""
@@ -291,6 +298,31 @@ class AdaBelief(Optimizer):
 
     SLOTS = ("m", "v")
     ROOMS = 1
+
+    def _move(self, piece: _Piece, rate: float, resting: Sequence[Tensor]) -> None:
+        if resting or not self._on_host:
+            super()._move(piece, rate, resting)
+            return
+        means, variances = piece.slots
+        torch._foreach_lerp_(means, piece.scratch, 0.1)
+        torch._foreach_sub_(piece.scratch, means)
+        # torch's Adam does the rest in one pass: its mean, which is ours already, stays as it is,
+        # and after so many steps it corrects nothing
+        torch._fused_adam_(
+            piece.weights,
+            piece.scratch,
+            means,
+            variances,
+            [],
+            [_LONG_AGO] * len(piece.weights),
+            lr=rate,
+            beta1=1 - 1e-12,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def _direction(self, piece: _Piece, slots: list[list[Tensor]]) -> list[Tensor]:
         means, variances = slots
