@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from understudy.models.small_conv import is_small, small_conv
+from understudy.models.host_conv import faster_gradient, host_conv
 
 Activation = Callable[[Tensor, float], Tensor]
 
@@ -49,8 +49,9 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, num_in, h, w) -> (b, num_out, h / stride, w / stride)."""
-        if self.bias is not None and is_small(x, self.weight, stride=self.stride[0]):
-            return small_conv(x, self.weight, self.bias, stride=self.stride[0])
+        gradient = faster_gradient(x, self.weight, stride=self.stride[0])
+        if self.bias is not None and gradient is not None:
+            return host_conv(x, self.weight, self.bias, stride=self.stride[0], gradient=gradient)
         return super().forward(x)
 
 
