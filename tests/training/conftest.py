@@ -89,5 +89,11 @@ def tiny_config() -> ModelConfig:
 @pytest.fixture
 def tiny_options() -> TrainOptions:
     return TrainOptions(
-        batch_size=2, learning_rate=1e-3, precision="fp32", device="cpu", threads=1, held_out=0.1
+        batch_size=2,
+        learning_rate=1e-3,
+        precision="fp32",
+        device="cpu",
+        threads=1,
+        held_out=0.1,
+        memory_check=False,
     )

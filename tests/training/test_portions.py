@@ -215,7 +215,7 @@ options = TrainOptions(precision="fp32", batch_size=16)
 told, batch = [], batch_of(16, resolution=96)
 step = TrainStep(model_of("df-ud", resolution=96), options, say=told.append)
 step.portions.at_once = 1
-step.rehearse(batch)
+step.rehearse(16)
 give_back(torch.device("cpu"))
 step.portions.at_once = 16
 weights = {k: v.clone() for k, v in step.model.state_dict().items()}

@@ -9,8 +9,10 @@ import torch
 
 from understudy.models import build
 from understudy.training.history import History
+from understudy.training.options import TrainOptions
 from understudy.training.preview import loss_graph, preview_picture, write_preview
 from understudy.training.sheets import Sheet
+from understudy.training.step import TrainStep
 from understudy.training.watch import Viewer
 
 SRC_BLUE = (96, 165, 250)
@@ -67,7 +69,7 @@ def test_files_are_whole_and_numbered(tmp_path: Path) -> None:
 
 def test_the_viewer_shows_averaged_weights(tiny_config) -> None:
     model, other = build(tiny_config, seed=0), build(tiny_config, seed=1)
-    viewer = Viewer(model, dtype=torch.float32)
+    viewer = Viewer(TrainStep(model, TrainOptions(precision="fp32", batch_size=1)))
     faces = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         plain, wanted = model.view(faces, faces), other.view(faces, faces)

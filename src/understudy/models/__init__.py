@@ -32,3 +32,14 @@ def build(config: ModelConfig, *, seed: int = 0) -> "Model":
     model = MODELS[config.kind](config)
     initialise(model, seed=seed)
     return model
+
+
+def outline(config: ModelConfig) -> "Model":
+    """A model of this config whose weights have shapes and no content: it takes no memory."""
+    import torch
+
+    from understudy.models import amp, mask_net, quick96, saehd  # noqa: F401  (for MODELS)
+    from understudy.models.model import MODELS
+
+    with torch.device("meta"):
+        return MODELS[config.kind](config)

@@ -90,6 +90,21 @@ def to_load_by(state: TrainState) -> TrainOptions:
     return options.model_copy(update={"eyes_mouth_prio": often or options.eyes_mouth_prio})
 
 
+def phases_ahead(options: TrainOptions, plan: Plan | None) -> list[tuple[str, TrainOptions]]:
+    """Names of the phases from the present one on, and the options of each; one without a plan."""
+    if plan is None or plan.is_over:
+        return [("", options if plan is None else plan.acting(options))]
+    places = range(plan.place, len(plan.phases))
+    plans = [plan.model_copy(update={"place": place}) for place in places]
+    return [(later.phase.name, later.acting(options)) for later in plans]
+
+
+def set_down(state: TrainState) -> None:
+    """Bring what the optimizers know to the host: the next ones need their room on the device."""
+    state.optimizer = {key: tensor.cpu() for key, tensor in state.optimizer.items()}
+    state.adversaries = {key: tensor.cpu() for key, tensor in state.adversaries.items()}
+
+
 def take_over(step: TrainStep | MaskStep, state: TrainState, say: Say) -> None:
     """Let the optimizer go on with what was saved; one of another kind begins anew."""
     saved, optimizer = state.optimizer, step.optimizer

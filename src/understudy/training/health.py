@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from understudy.training.history import is_likeness
 from understudy.training.options import TrainOptions
@@ -100,7 +101,8 @@ class Health:
         """
         if not self.guards:
             return
-        sums = [t.detach().float().abs().sum() for t in tensors if t.is_floating_point()]
+        # a norm takes no memory of the tensor's size
+        sums = [vector_norm(t.detach(), 1) for t in tensors if t.is_floating_point()]
         if sums and not bool(torch.isfinite(torch.stack(sums)).all()):
             raise Unhealthy("a weight is not a number")
 

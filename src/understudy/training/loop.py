@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.errors import Cancelled, MemoryShortError, StateError
+from understudy.errors import Cancelled, MemoryShortError, OptionError, StateError
 from understudy.job import Job, Values
 from understudy.training.backups import backed_up_seconds
 from understudy.training.beginning import back_to_save, check_measurable, move_on
@@ -24,6 +24,7 @@ from understudy.training.mask_step import MaskLosses
 from understudy.training.options import TrainOptions, without_effect
 from understudy.training.pace import SaveClock, learning_rate, share_done, why_ended
 from understudy.training.phases import Plan
+from understudy.training.portions import shortage_named
 from understudy.training.result import TrainResult, mean_of_last
 from understudy.training.setting import changed, told_of
 from understudy.training.setup import Setup
@@ -98,7 +99,8 @@ class Trainer(Setup):
             reason = None
             while reason is None:
                 try:
-                    reason = self._turn()
+                    with shortage_named("an iteration", self._device):
+                        reason = self._turn()
                 except Unhealthy as illness:
                     self._roll_back(str(illness))
         except (Cancelled, MemoryShortError) as end:
@@ -106,6 +108,8 @@ class Trainer(Setup):
                 self._finish(looks=isinstance(end, Cancelled))  # which takes memory
             except Unhealthy as illness:
                 self._job.message(f"{illness}: the last good save is kept")
+            if isinstance(end, MemoryShortError):
+                raise self._memory.advised(end, self._options) from end
             raise
         return TrainResult(
             reason=reason,
@@ -243,6 +247,8 @@ class Trainer(Setup):
     def _finish(self, *, looks: bool = True) -> None:
         """Last preview, unless it `looks` no more, and save, so that nothing is lost."""
         is_further = self.state.iteration > self._saved_iteration
+        if not self._step.is_whole:
+            raise Unhealthy("an update broke off in the middle")
         if is_further and looks:
             self._show()
         if is_further or self._is_changed:
@@ -276,7 +282,11 @@ class Trainer(Setup):
         plan = self.state.plan
         if plan is not None and not plan.is_over:
             self._tell()
-            self._reprepare()
+            try:
+                self._reprepare()
+            except MemoryShortError:
+                self._folder.save(self.state)
+                raise
             self._save()
 
     def _reprepare(self) -> None:
@@ -307,9 +317,20 @@ class Trainer(Setup):
         changes = changed(self.state.options, values)
         self._shown.check(changes)
         self._tell()
+        before = self.state.options, self.state.plan
         self.state.change(changes)
+        try:
+            self._reprepare()
+        except MemoryShortError as error:
+            self.state.options, self.state.plan = before
+            self._prepare()
+            raise OptionError(
+                f"set {told_of(changes)}",
+                expected=error.expected,
+                found=error.found,
+                remedy=f"It stays as it was. {error.remedy}",
+            ) from error
         self._is_changed = True
-        self._reprepare()
         return f"{told_of(changes)} from iteration {self.state.iteration + 1} on"
 
     def _save_now(self, _: Values) -> str:

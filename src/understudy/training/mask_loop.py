@@ -12,6 +12,7 @@ from torch import Tensor
 
 from understudy.job import Job
 from understudy.models.mask_net import MaskModel, as_mask_model
+from understudy.models.model import Model
 from understudy.training.bank import build_bank, covers, face_planes, names_in_time, split_held_out
 from understudy.training.history import History
 from understudy.training.labels import Material, label_planes
@@ -88,6 +89,8 @@ class MaskTrainer(Trainer):
             side="labelled faces",
             workers=self._job.workers,
             cache_dir=self._folder.path,
+            device_bytes=self._room.device_bytes,
+            host_bytes=self._room.host_bytes,
             planes_of=label_planes,
         )
         self._mask_side = MaskSide(bank, trained, held_out)
@@ -99,14 +102,14 @@ class MaskTrainer(Trainer):
 
     # What follows is of masks where the trainer's is of two sides; the loop only hands it on.
 
-    def _make_step(self) -> MaskStep:  # type: ignore[override]
-        model = as_mask_model(self.state.model)
-        return MaskStep(model, self._options, device=self._device, say=self._job.message)
+    def _new_step(  # type: ignore[override]
+        self, model: Model, options: TrainOptions, device: torch.device
+    ) -> MaskStep:
+        return MaskStep(as_mask_model(model), options, device=device, say=self._job.message)
 
     def _make_watch(self) -> MaskWatch:  # type: ignore[override]
         pictures = {name: faces.to(self._device) for name, faces in self._pictures.items()}
-        model = as_mask_model(self.state.model)
-        return MaskWatch(model, self._mask_side, pictures, dtype=self._step.dtype)
+        return MaskWatch(self._mask_side, pictures, step=self._step)  # type: ignore[arg-type]
 
     def _make_source(self, options: TrainOptions) -> MaskSource:  # type: ignore[override]
         return MaskSource(

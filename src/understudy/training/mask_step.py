@@ -50,16 +50,23 @@ class MaskStep(NetworkStep[MaskModel]):
             MemoryShortError: not even one face fits; nothing has changed then.
         """
         losses, gradients = self._in_portions(batch)
-        self.optimizer.step(*gradients, crew=self.crew)
+        with self.changing():
+            self.update(gradients)
         return losses
 
-    def rehearse(self, batch: MaskBatch) -> None:
-        """Do all that an iteration does but change anything, to see whether memory allows it.
+    def rehearse(self, count: int) -> None:
+        """All that an iteration with `count` grey faces does, but nothing changes.
+
+        It shows whether memory allows for one.
 
         Raises:
             MemoryShortError: not even one face fits.
         """
-        _, gradients = self._in_portions(batch)
+        side = self.model.config.resolution
+        faces, masks = (
+            torch.full((count, depth, side, side), 0.5, device=self.device) for depth in (3, 1)
+        )
+        _, gradients = self._in_portions(MaskBatch(faces, masks))
         self.optimizer.make_room(name for part in gradients for name in part)
 
     def _in_portions(self, batch: MaskBatch) -> tuple[MaskLosses, Gradients]:

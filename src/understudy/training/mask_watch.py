@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from understudy.models.mask_net import MaskModel
 from understudy.training.mask_batches import MaskBatch, MaskSide, MaskSource
+from understudy.training.mask_step import MaskStep
 from understudy.training.sheets import Sheet, sheet_of_columns
 
 _MEASURED_MAX = 64  # faces kept aside that are painted for a measure
@@ -67,11 +67,9 @@ class MaskWatch:
     `others` are faces of src and of dst, labelled or not, by their side's name.
     """
 
-    def __init__(
-        self, model: MaskModel, side: MaskSide, others: Mapping[str, Faces], *, dtype: torch.dtype
-    ) -> None:
-        self._model, self._others, self._dtype = model, others, dtype
-        self._shown_model = copy.deepcopy(model).requires_grad_(False)
+    def __init__(self, side: MaskSide, others: Mapping[str, Faces], *, step: MaskStep) -> None:
+        self._model, self._others, self._dtype = step.model, others, step.dtype
+        self._shown_model = copy.deepcopy(step.worker).requires_grad_(False)
         self._shown = _spread(side.held_out, side.trained)
         self._measured = side.held_out[:_MEASURED_MAX]
 
@@ -126,7 +124,6 @@ class MaskWatch:
 
     def _take(self, averaged: Mapping[str, Tensor]) -> None:
         weights = averaged or dict(self._model.named_parameters())
-        self._shown_model.to(self._dtype)
         with torch.no_grad():
             for name, parameter in self._shown_model.named_parameters():
                 parameter.copy_(weights[name])

@@ -4,13 +4,15 @@ A model and options in; where it computes, its optimizer, its discriminators and
 which batches are computed out. Losses are left to those who know what is painted.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 import torch
 
 from understudy.models.model import Model
-from understudy.training.adversaries import Adversaries, Reduce
+from understudy.training.adversaries import Adversaries, Gradients, Reduce
 from understudy.training.allocator import keep_freed_memory
 from understudy.training.crew import Crew
 from understudy.training.lodging import Lodging
@@ -61,6 +63,8 @@ class NetworkStep(Generic[M]):
         rule = update_rule(model, options)
         self.adversaries = Adversaries(model.config, options, kind, rule=rule, lodging=self.lodging)
         self.reduce: Reduce | None = None
+        self.is_whole = True
+        """Whether weights and optimizers are those after some iteration, all of them."""
         self.stopwatch: Stopwatch | None = None
         working = dict(self.worker.named_parameters()) if self.lodging.has_workers else None
         self.optimizer = kind(dict(self.model.named_parameters()), rule, shadows=working)
@@ -74,6 +78,22 @@ class NetworkStep(Generic[M]):
         """The time since went into `name`, side by side on so many threads."""
         if self.stopwatch is not None:
             self.stopwatch.lap(name, threads=threads)
+
+    def update(self, gradients: Gradients) -> None:
+        """One step of the optimizer down these gradients."""
+        self.start_lap()
+        if self.reduce is not None:
+            gradients = self.reduce(gradients)
+            self.lap("exchange")
+        self.optimizer.step(*gradients, crew=self.crew)
+        self.lap("optimizer")
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """While weights change: what fails meanwhile leaves them half changed."""
+        self.is_whole = False
+        yield
+        self.is_whole = True
 
     def share_gradients(self, reduce: Reduce) -> None:
         """Update from now on by what `reduce` makes of the gradients of a batch."""

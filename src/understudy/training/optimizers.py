@@ -96,7 +96,8 @@ class Optimizer(ABC):
         self.averaged: dict[str, Tensor] = (
             {name: p.clone() for name, p in self.parameters.items()} if rule.average else {}
         )
-        self._on_host = next(iter(self.parameters.values())).device.type == "cpu"
+        kind = next(iter(self.parameters.values())).device.type
+        self._on_host = kind in ("cpu", "meta")  # what has no content is cut up as on a processor
         self._lanes = LANES if self._on_host else 1
         self._pieces: list[_Piece] = []
         self._moving: frozenset[str] = frozenset()

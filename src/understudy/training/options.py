@@ -138,6 +138,19 @@ class TrainOptions(Options):
         "it more memory and is slower.",
         group="Machine",
     )
+    memory_check: bool = option(
+        True,
+        "See before training whether memory allows for it, by an estimate and a batch that is "
+        "tried.",
+        group="Machine",
+    )
+    faces_memory: float = option(
+        0.0,
+        "Gigabytes of host memory for the faces of each side, the rest is read from disk when "
+        "needed; 0 = an eighth of the machine's, at most 2.",
+        group="Machine",
+        ge=0,
+    )
     accumulate: int = option(
         1,
         "Compute each batch in this many parts, one after the other: less memory, the same result.",

@@ -5,7 +5,8 @@ are halved and the same batch is taken again; gradients are those of a sum over 
 sum over its parts is the same. Knows no network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ class Portions:
         self, at_once: int, *, device: torch.device, say: Say = lambda _text: None
     ) -> None:
         self.at_once = max(1, at_once)
+        self.was_short = False
+        """Whether memory ran out."""
         self._device, self._say = device, say
 
     def count(self, size: int) -> int:
@@ -58,7 +61,7 @@ class Portions:
             except (RuntimeError, MemoryError) as error:
                 if not is_short_of_memory(error):
                     raise
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else "no memory"
+                reason = _first_line(error)
             # beyond the except clause: the error holds on to the tensors of what failed
             give_back(self._device)
             if min(size, self.at_once) <= 1:
@@ -66,13 +69,38 @@ class Portions:
                     f"memory of {self._device}",
                     expected="room for one face of each side at a time",
                     found=f"none left ({reason})",
-                    remedy="Free memory, or train with less: see the settings named above.",
+                    remedy="Free memory, or train with less.",
                 )
+            self.was_short = True
             self.at_once = -(-min(size, self.at_once) // 2)
             self._say(
                 f"memory ran out ({reason}): from now on batches of {size} are computed in "
                 f"{self.count(size)} parts, with the same result"
             )
+
+
+@contextmanager
+def shortage_named(what: str, device: torch.device) -> Iterator[None]:
+    """Errors that say memory ran out come as one that names what it was wanted for.
+
+    Raises:
+        MemoryShortError: memory ran out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_short_of_memory(error):
+            raise
+        raise MemoryShortError(
+            f"memory of {device}",
+            expected=f"room for {what}",
+            found=f"none left ({_first_line(error)})",
+            remedy="Free memory, or train with less.",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def rows_of(size: int, parts: int) -> list[slice]:
@@ -92,14 +120,15 @@ class GradientSum:
         self.found: list[dict[str, Tensor]] = [] if parts == 1 else [{}]
         self._is_whole = parts == 1
 
-    def add(self, several: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take in the gradients of one part, which may come in several dicts."""
+    def add(self, several: Sequence[dict[str, Tensor]]) -> None:
+        """Take in the gradients of one part, which may come in several dicts; they are emptied."""
         if self._is_whole:
-            self.found += [dict(some) for some in several]
+            self.found += several
             return
         (total,) = self.found
         for some in several:
-            for name, gradient in some.items():
+            while some:
+                name, gradient = some.popitem()  # two of each would be too many
                 if name in total:
                     total[name].add_(gradient)
                 else:

@@ -12,6 +12,8 @@ from understudy.options import parse
 from understudy.training.options import TrainOptions
 
 _AT_START = {
+    "memory_check": "it looks before training",
+    "faces_memory": "faces are there already",
     "device": "the networks already lie on one",
     "threads": "they were made at the start",
     "precision": "the networks were made in one",

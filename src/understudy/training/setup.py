@@ -11,12 +11,22 @@ import torch
 from understudy.job import Job
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
+from understudy.models.model import Model
 from understudy.training.batches import WHOLE, BatchSource
-from understudy.training.beginning import begin, take_over, take_up, to_load_by
+from understudy.training.beginning import (
+    begin,
+    phases_ahead,
+    set_down,
+    take_over,
+    take_up,
+    to_load_by,
+)
 from understudy.training.options import TrainOptions
 from understudy.training.phases import Plan
+from understudy.training.portions import shortage_named
+from understudy.training.preflight import Preflight
 from understudy.training.shown import ShownFaces
-from understudy.training.sides import load_side
+from understudy.training.sides import load_sides
 from understudy.training.state import ModelFolder, TrainState
 from understudy.training.step import TrainStep
 from understudy.training.watch import Watch
@@ -45,6 +55,10 @@ class Setup:
         self._device = device or choose_device(options.device)
         self._faces = (src, dst)
         folder.sweep()
+        self._memory = Preflight(
+            folder, self._device, make=self._new_step, say=job.message, processes=self._share.of
+        )
+        self._room = self._memory.plan(phases_ahead(options, plan))
         self.state = begin(folder, options, job.message)
         take_up(plan, self.state, job.message)
         self._load_sides()
@@ -54,18 +68,23 @@ class Setup:
     def _prepare(self) -> None:
         """Step, watch and sources for the options in force."""
         self._options = self.state.acting
-        self._step = self._make_step()
-        take_over(self._step, self.state, self._job.message)
+        with shortage_named("the networks and their optimizer", self._device):
+            self._step = self._new_step(self.state.model, self._options, self._device)
+            take_over(self._step, self.state, self._job.message)
         self._watch = self._make_watch()
         self._source = self._make_source(self._options)
         still = self._options.model_copy(update={"random_warp": False})
         self._late_source = self._make_source(still)
+        self._memory.fit(self._step, self._options)
 
     def _make_anew(self) -> None:
         """The same for options that have changed."""
         self._current()
         if self.state.acting.eyes_mouth_prio and not self._eyes_mouth:
             self._load_sides()
+        self._memory.remember(self._step)
+        if self._device.type != "cpu":
+            set_down(self.state)
         del self._step, self._watch  # two of them at once may not fit the device
         self._prepare()
 
@@ -78,14 +97,11 @@ class Setup:
 
     # ------------------------------------------------------------------ what other models replace
 
-    def _make_step(self) -> TrainStep:
-        model = as_face_model(self.state.model)
-        return TrainStep(model, self._options, device=self._device, say=self._job.message)
+    def _new_step(self, model: Model, options: TrainOptions, device: torch.device) -> TrainStep:
+        return TrainStep(as_face_model(model), options, device=device, say=self._job.message)
 
     def _make_watch(self) -> Watch:
-        (src, dst), shown = self._sides, self._shown(self._options)
-        model = as_face_model(self.state.model)
-        return Watch(model, src, dst, shown=shown, dtype=self._step.dtype)
+        return Watch(*self._sides, shown=self._shown(self._options), step=self._step)
 
     def _make_source(self, options: TrainOptions) -> BatchSource:
         (src, dst), config, attempt = self._sides, self._folder.config, self.state.attempt
@@ -94,16 +110,13 @@ class Setup:
     def _load_sides(self) -> None:
         options, config = to_load_by(self.state), self._folder.config
         self._eyes_mouth = options.eyes_mouth_prio
-        self._sides = tuple(
-            load_side(
-                faces,
-                name,
-                config=config,
-                options=options,
-                device=self._device,
-                job=self._job,
-                cache_dir=self._folder.path,
-                share=self._share,
-            )
-            for faces, name in zip(self._faces, ("src", "dst"), strict=True)
+        self._sides = load_sides(
+            self._faces,
+            config=config,
+            options=options,
+            device=self._device,
+            job=self._job,
+            cache_dir=self._folder.path,
+            share=self._share,
+            room=self._room,
         )

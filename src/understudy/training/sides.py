@@ -15,6 +15,7 @@ from understudy.models.config import ModelConfig
 from understudy.training.bank import build_bank, names_in_time, split_held_out
 from understudy.training.batches import WHOLE, Share, Side
 from understudy.training.options import TrainOptions, in_force
+from understudy.training.preflight import Room
 from understudy.types import FaceSample
 
 
@@ -28,10 +29,11 @@ def load_side(
     job: Job,
     cache_dir: Path | None = None,
     share: Share = WHOLE,
+    room: Room | None = None,
 ) -> Side:
     """The faces called `name`, on the device or where there is room, maybe a file in `cache_dir`.
 
-    Of a `share` that is one of several, those that this process holds.
+    Of a `share` that is one of several, those this process holds; they take what `room` leaves.
 
     Raises:
         MaterialError: there are none, or they are too tight for the model.
@@ -51,9 +53,40 @@ def load_side(
         side=name,
         workers=job.workers,
         cache_dir=cache_dir,
+        device_bytes=None if room is None else room.device_bytes,
+        host_bytes=None if room is None else room.host_bytes,
         held=_held(trained, held_out, share),
     )
     return Side(bank, trained, held_out)
+
+
+def load_sides(
+    faces: tuple[Sequence[FaceSample], Sequence[FaceSample]],
+    *,
+    config: ModelConfig,
+    options: TrainOptions,
+    device: torch.device,
+    job: Job,
+    cache_dir: Path,
+    share: Share,
+    room: Room,
+) -> tuple[Side, Side]:
+    """Both sides, src first, as `load_side` gives each."""
+    src, dst = (
+        load_side(
+            some,
+            name,
+            config=config,
+            options=options,
+            device=device,
+            job=job,
+            cache_dir=cache_dir,
+            share=share,
+            room=room,
+        )
+        for some, name in zip(faces, ("src", "dst"), strict=True)
+    )
+    return src, dst
 
 
 def _held(

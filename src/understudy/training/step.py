@@ -13,6 +13,7 @@ every iteration. Losses, sigmoids and norms are float32 either way.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -119,27 +120,41 @@ class TrainStep(NetworkStep[FaceModel]):
             MemoryShortError: not even one face of each side fits; nothing has changed then.
         """
         losses, gradients, lessons = self._in_portions(batch, self._find)
-        self.start_lap()
-        if self.reduce is not None:
-            gradients = self.reduce(gradients)
-            self.lap("exchange")
-        self.optimizer.step(*gradients, crew=self.crew)
-        self.lap("optimizer")
-        if self.adversaries and self.options.dfl_parity:
-            lessons = self._in_portions(batch, self._find_again)
-        self.adversaries.learn(lessons)
+        with self.changing():
+            self.update(gradients)
+            if self.adversaries and self.options.dfl_parity:
+                lessons = self._in_portions(batch, self._find_again)
+            self.adversaries.learn(lessons)
         return losses
 
-    def rehearse(self, batch: Batch) -> None:
-        """Do all that an iteration does but change anything, to see whether memory allows it.
+    def rehearse(self, count: int) -> None:
+        """All that an iteration with `count` grey faces does, but nothing changes.
+
+        It shows whether memory allows for one.
 
         Raises:
             MemoryShortError: not even one face of each side fits.
         """
+        batch = self._blank(count)
         found = self._in_portions(batch, self._find)
         self.optimizer.make_room(name for part in found.gradients for name in part)
         if self.adversaries and self.options.dfl_parity:
             self._in_portions(batch, self._find_again)
+
+    def _blank(self, count: int) -> Batch:
+        config = self.model.config
+        side, halves = config.resolution, partial(torch.full, fill_value=0.5, device=self.device)
+
+        def faces() -> SideBatch:
+            mask, eyes_mouth = (halves((count, 1, side, side)) for _ in range(2))
+            return SideBatch(
+                halves((count, 3, side, side)), halves((count, 3, side, side)), mask, eyes_mouth
+            )
+
+        own = None
+        if config.kind == "AMP":
+            own = torch.ones(count, config.inter_dims, dtype=torch.bool, device=self.device)
+        return Batch(faces(), faces(), own)
 
     def _in_portions(self, batch: Batch, work: Callable[[list[Batch]], T]) -> T:
         """What `work` makes of the batch in as many parts as memory needs."""

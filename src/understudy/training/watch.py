@@ -14,7 +14,7 @@ from understudy.models.face_model import FaceModel, View
 from understudy.training.batches import BatchSource, Side
 from understudy.training.health import likeness
 from understudy.training.sheets import Sheet, as_shown, sheets
-from understudy.training.step import SideBatch
+from understudy.training.step import SideBatch, TrainStep
 
 _MEASURED_MAX = 16  # faces of each side painted for a measure
 
@@ -22,19 +22,17 @@ _MEASURED_MAX = 16  # faces of each side painted for a measure
 class Viewer:
     """Shows faces as the averaged weights paint them (the present ones where none are kept)."""
 
-    def __init__(self, model: FaceModel, *, dtype: torch.dtype) -> None:
-        self._model = model
-        self._shown = copy.deepcopy(model).requires_grad_(False)
-        self._dtype = dtype
+    def __init__(self, step: TrainStep) -> None:
+        self._model, self._portions = step.model, step.portions
+        self._shown = copy.deepcopy(step.worker).requires_grad_(False)
 
     @torch.no_grad()
     def shown(self, averaged: Mapping[str, Tensor]) -> FaceModel:
         """The model with those weights."""
-        shown = self._shown.to(self._dtype)
         weights = averaged or dict(self._model.named_parameters())
-        for name, parameter in shown.named_parameters():
+        for name, parameter in self._shown.named_parameters():
             parameter.copy_(weights[name])
-        return shown
+        return self._shown
 
     @torch.no_grad()
     def view(
@@ -44,8 +42,14 @@ class Viewer:
         *,
         averaged: Mapping[str, Tensor],
     ) -> View:
-        """What the networks make of both sides, in float32."""
-        return as_shown(self.shown(averaged), src, dst)
+        """What the networks make of as many faces of both sides, in float32."""
+        shown = self.shown(averaged)
+
+        def paint(parts: list[slice]) -> View:
+            views = [as_shown(shown, src[rows], dst[rows]) for rows in parts]
+            return View(*(torch.cat(pictures) for pictures in zip(*views, strict=True)))
+
+        return self._portions.run(len(src), paint)
 
 
 class Watch:
@@ -53,14 +57,13 @@ class Watch:
 
     def __init__(
         self,
-        model: FaceModel,
         src: Side,
         dst: Side,
         *,
         shown: tuple[SideBatch, SideBatch],
-        dtype: torch.dtype,
+        step: TrainStep,
     ) -> None:
-        self._viewer = Viewer(model, dtype=dtype)
+        self._viewer = Viewer(step)
         self._shown, sides = shown, (src, dst)
         count = min(len(src.held_out), len(dst.held_out), _MEASURED_MAX)
         self._measured = tuple(side.held_out[:count] for side in sides)
