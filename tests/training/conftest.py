@@ -1,5 +1,6 @@
 """Faces small enough to train on in a test: painted, with landmarks that fit."""
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from understudy.models.config import ModelConfig
+from understudy.training import pace
 from understudy.training.options import TrainOptions
 from understudy.types import FaceSample, FaceType
 
@@ -15,6 +17,19 @@ from understudy.types import FaceSample, FaceType
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def saves_as_they_are() -> None:
+    """Let saves come as often as they do outside of tests."""
+
+
+@pytest.fixture(autouse=True)
+def _saves_are_dear(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a large model on a slow disk: how fast a machine is changes no test then."""
+    if "saves_as_they_are" not in request.fixturenames:
+        monkeypatch.setattr(pace, "SAVING_SHARE", 1e-9)
+        monkeypatch.setattr(pace, "FIRST_SAVE_SECONDS", math.inf)
 
 
 def face_landmarks(size: int) -> np.ndarray:

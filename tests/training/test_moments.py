@@ -6,7 +6,6 @@ import pytest
 
 from training.conftest import faces_of
 from understudy.job import Job
-from understudy.training import pace
 from understudy.training.loop import Trainer, train
 from understudy.training.options import TrainOptions
 from understudy.training.state import ModelFolder, create_model
@@ -60,39 +59,31 @@ def run(tmp_path, tiny_config, tiny_options) -> Run:
     return start
 
 
-@pytest.fixture
-def saves_are_dear(monkeypatch) -> None:
-    """As those of a large model on a slow disk are."""
-    monkeypatch.setattr(pace, "SAVING_SHARE", 1e-9)
-
-
-def test_saves_come_first_then_every_25_minutes_and_at_the_end(run, seen, saves_are_dear) -> None:
+def test_saves_come_first_then_every_25_minutes_and_at_the_end(run, seen) -> None:
     assert TrainOptions().save_minutes == 25
     run(target_iter=11, preview_minutes=1e6)
     assert seen["save"] == [1, 4, 7, 10, 11]
     assert seen["backup"] == []
 
 
-def test_saves_come_more_often_where_they_are_cheap(run, seen) -> None:
+def test_saves_come_more_often_where_they_are_cheap(run, seen, saves_as_they_are) -> None:
     run(target_iter=4, preview_minutes=1e6)
     assert seen["save"] == [1, 2, 3, 4]
 
 
-def test_previews_come_first_then_as_often_as_asked_and_at_the_end(
-    run, seen, saves_are_dear
-) -> None:
+def test_previews_come_first_then_as_often_as_asked_and_at_the_end(run, seen) -> None:
     run(target_iter=8, preview_minutes=30.0, save_minutes=1e6)
     assert seen["preview"] == [1, 4, 7, 8]
     assert seen["save"] == [1, 8]
 
 
-def test_backups_come_by_the_hour_each_of_a_fresh_save(run, seen, saves_are_dear) -> None:
+def test_backups_come_by_the_hour_each_of_a_fresh_save(run, seen) -> None:
     run(target_iter=13, backup_minutes=60.0, save_minutes=1e6, preview_minutes=1e6)
     assert seen["save"] == [1, 6, 12, 13]
     assert seen["backup"] == [6, 12]
 
 
-def test_the_hour_counts_over_several_runs(run, seen, saves_are_dear) -> None:
+def test_the_hour_counts_over_several_runs(run, seen) -> None:
     for target in (4, 8, 11, 13):
         run(target_iter=target, backup_minutes=60.0, save_minutes=1e6, preview_minutes=1e6)
     assert seen["backup"] == [6, 12]

@@ -38,7 +38,9 @@ def test_the_nearer_end_counts(state, target, minutes, rate, left) -> None:
     )
 
 
-def test_cheap_saves_come_often_and_dear_ones_when_they_must(state: TrainState) -> None:
+def test_cheap_saves_come_often_and_dear_ones_when_they_must(
+    state: TrainState, saves_as_they_are
+) -> None:
     options = TrainOptions(save_minutes=10.0)
     clock = SaveClock(state.seconds)
 
@@ -53,7 +55,7 @@ def test_cheap_saves_come_often_and_dear_ones_when_they_must(state: TrainState) 
     assert (due_after(599.9), due_after(600.0)) == (False, True), "as the user wants it"
 
 
-def test_saves_do_not_wear_a_disk_out(state: TrainState) -> None:
+def test_saves_do_not_wear_a_disk_out(state: TrainState, saves_as_they_are) -> None:
     weights = sum(t.numel() * 4 for t in state.model.state_dict().values())
     assert state.num_bytes == weights
     state.optimizer = {"average/x": torch.zeros(50_000_000)}

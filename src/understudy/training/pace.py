@@ -4,7 +4,7 @@ A state and options in, numbers and reasons out. Knows no loop.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from understudy.training.options import TrainOptions
 from understudy.training.train_state import TrainState
@@ -65,7 +65,7 @@ class SaveClock:
     """
 
     saved_at: float
-    every: float = FIRST_SAVE_SECONDS
+    every: float = field(default_factory=lambda: FIRST_SAVE_SECONDS)
     failures: int = 0
     failed_at: float = -math.inf
 
