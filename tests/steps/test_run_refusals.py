@@ -68,6 +68,18 @@ def test_a_missing_picture_of_the_person_is_told_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_clip_without_faces_is_told_with_a_command_that_works(
+    told: object, clips: Clips, faceless: Path, tmp_path: Path
+) -> None:
+    tokens = ["run", "--src", clips[0], "--dst", faceless, "--out", tmp_path / "film.mp4"]
+    line = told(*tokens)  # type: ignore[operator]
+    assert "expected a face in at least one frame" in line
+    command = command_in(line)
+    assert command[:3] == ["extract", "dst", "--restart"]
+    assert command[-2:] == ["--min-face-px", "12"]
+    assert "none in 3 frames" in told(*command)  # type: ignore[operator]
+
+
 def test_a_film_before_merging_asks_for_what_is_missing_only(
     told: object, workspace: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from understudy.errors import from_os_error
 from understudy.job import Event
 
 LOG_SECONDS = 10.0
+LEAST_SECONDS = 0.1
 
 
 class _Rate(ProgressColumn):
@@ -137,9 +138,10 @@ def _pace_of(event: Event, first_time: float, first_done: int) -> str:
     known: float | None = event.data.get("seconds_left")
     if known is not None:
         return f" ({clock(known)} left)" if done != total else ""
-    if done == first_done:  # the first that is told: no pace yet
+    seconds = event.time - first_time
+    if done == first_done or seconds < LEAST_SECONDS:  # no pace yet, or none worth telling
         return ""
-    rate = (done - first_done) / max(event.time - first_time, 1e-3)
+    rate = (done - first_done) / seconds
     left = f", {clock((total - done) / rate)} left" if total and rate > 0 and done < total else ""
     return f" ({rate:.1f}/s{left})"
 

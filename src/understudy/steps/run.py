@@ -6,7 +6,13 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from understudy.errors import FileError, OptionError, StorageError
+from understudy.errors import (
+    FileError,
+    MaterialError,
+    OptionError,
+    StorageError,
+    UnderstudyError,
+)
 from understudy.files import make_dir
 from understudy.job import Job
 from understudy.options import Options, option
@@ -19,6 +25,8 @@ from understudy.steps.train import PresetName, TrainStepOptions
 from understudy.steps.video import VideoOptions, check_out
 from understudy.types import Report
 from understudy.workspace import SideName, Workspace
+
+SMALLEST_FACE_PX = 12  # that can be looked for
 
 
 class RunOptions(StepOptions):
@@ -78,7 +86,7 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
     for name, part in _parts(options):
         try:
             result = perform(name, part, job)
-        except OptionError as error:
+        except (OptionError, MaterialError) as error:
             raise _with_own_remedy(error, name, part, options) from error
         report.failed.extend(result.failed)
         side = getattr(part, "side", None)
@@ -96,21 +104,19 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
 
 
 def _with_own_remedy(
-    error: OptionError, name: str, part: Options, options: RunOptions
-) -> OptionError:
-    """The error of a part, with a remedy for who called `run`, which has no --restart."""
-    if "--restart" not in error.remedy:
-        return error
-    workspace = options.workspace
+    error: OptionError | MaterialError, name: str, part: Options, options: RunOptions
+) -> UnderstudyError:
+    """The error of a part, with a remedy for who called `run`, which lacks some of its options."""
     words = ["understudy", name, getattr(part, "side", ""), "--restart", *_flags(part)]
-    other = workspace.with_name(f"{workspace.name}_2")
-    return OptionError(
-        error.thing,
-        expected=error.expected,
-        found=error.found,
-        remedy=f"Choose another --workspace, such as {other}, and another --out; "
-        f"or make this part anew: {' '.join(words)}",
-    )
+    anew, remedy = " ".join(words), error.remedy
+    if "--restart" in remedy:
+        other = options.workspace.with_name(f"{options.workspace.name}_2")
+        remedy = f"Choose another --workspace, such as {other}, and another --out; "
+        remedy += f"or make this part anew: {anew}"
+    elif "--min-face-px" in remedy:
+        remedy = f"Check the clip; for smaller faces: {anew} --min-face-px {SMALLEST_FACE_PX}"
+    told = {"expected": error.expected, "found": error.found, "remedy": remedy}
+    return type(error)(error.thing, **told)
 
 
 def _flags(part: Options) -> list[str]:
