@@ -200,6 +200,14 @@ def test_stop_saves_and_ends(run, recorder, monkeypatch) -> None:
     assert folder.load(pytest.fail).iteration == 4
 
 
+def test_an_end_that_is_past_ends_the_run_as_reached(run, recorder, monkeypatch) -> None:
+    ask = {"command": "set", "key": "target_iter", "value": 1}
+    _at_iteration(monkeypatch, 3, lambda: recorder.job.ask(ask))
+    result, folder = run()
+    assert (result.reason, result.iteration) == ("target iteration reached", 3)
+    assert folder.load(pytest.fail).iteration == 3
+
+
 def test_a_setting_just_before_the_end_is_saved(run, recorder, monkeypatch) -> None:
     def ask() -> None:
         recorder.job.ask({"command": "set", "key": "ema", "value": 0.5})
