@@ -12,8 +12,9 @@ from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import argument, option, parse
 from understudy.processes import is_further_one
-from understudy.steps.bench_doubles import LandmarkSource
+from understudy.steps.bench_doubles import LandmarkSource, MaskSource
 from understudy.steps.demo import CLIPS
+from understudy.steps.merge import Place
 from understudy.steps.perform import LooseOptions, perform
 from understudy.steps.sort import SortName
 from understudy.steps.train import PresetName
@@ -44,8 +45,18 @@ class BenchOptions(LooseOptions):
     landmarks: LandmarkSource = option(
         "detected", "Landmarks as found, or the renderer's own.", group="Doubles"
     )
+    masks: MaskSource = option(
+        "hull",
+        "Masks to learn: the hull of the landmarks, the renderer's own, or painted by the mask "
+        "that ships.",
+        group="Doubles",
+    )
     minutes: float = option(10.0, "Train this long.", group="Doubles", gt=0)
     preset: PresetName = option("demo", "Model and training.", group="Doubles")
+    recipe: str | None = option(
+        None, "Recipe to train by instead of a preset: its name or file.", group="Doubles"
+    )
+    place: Place = option("features", "Where the face sits on the plate's head.", group="Doubles")
     seed: int = option(0, "Fixes every random draw.", group="Doubles", ge=0)
     keep: Path | None = option(
         None,
@@ -202,12 +213,18 @@ def _doubles(options: BenchOptions, job: Job) -> dict[str, Any]:
             found="none",
             remedy="Render them, then: understudy bench doubles --doubles FOLDER",
         )
-    names = ("minutes", "preset", "seed", "device", "threads")
+    names = ("minutes", "recipe" if options.recipe else "preset", "seed", "device", "threads")
     training = {name: getattr(options, name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
         root = options.keep or Path(folder) / "doubles"
         return measure_doubles(
-            options.doubles, root, landmarks=options.landmarks, training=training, job=job
+            options.doubles,
+            root,
+            landmarks=options.landmarks,
+            masks=options.masks,
+            training=training,
+            merging={"place": options.place},
+            job=job,
         )
 
 
