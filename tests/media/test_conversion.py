@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.media.color_tags import MATRICES, PRIMARIES, TRANSFERS, completed, tags_from_numbers
-from understudy.media.conversion import YuvConverter, color_tags, to_rgb
+from understudy.media.conversion import color_tags, to_rgb
+from understudy.media.stored_frames import FrameMaker
 from understudy.media.video import open_clip, raw_frames, video_stream
 from understudy.types import ColorTags
 
@@ -30,13 +31,13 @@ def test_film_survives_the_way_through_rgb(shared: Path) -> None:
     path = shared / "media" / "film_tears_of_steel_10s.mp4"
     with open_clip(path) as container:
         stream = video_stream(container, path)
-        converter = None
+        maker = None
         for index, frame in enumerate(raw_frames(container, stream, path)):
             if index % 40:
                 continue
             tags = completed(color_tags(frame, stream), height=frame.height)
-            converter = converter or YuvConverter((frame.height, frame.width), tags)
-            again = converter.convert(to_rgb(frame, threads=1))
+            maker = maker or FrameMaker((frame.height, frame.width), tags)
+            again = maker.make(to_rgb(frame, threads=1))
             for before, after in zip(planes(frame), planes(again), strict=True):
                 assert np.abs(after - before).mean() < 0.1
                 assert abs((after - before).mean()) < 0.05
@@ -52,7 +53,7 @@ def test_levels_are_those_of_the_standard(kind: type, matrix: str) -> None:
     }[matrix]
     colors = np.array([(0, 0, 0), (1, 1, 1), (1, 0, 0), (0, 0, 1), (0.2, 0.5, 0.7)])
     bars = np.round(np.repeat(colors[None], 16, 1).repeat(32, 0) * np.iinfo(kind).max).astype(kind)
-    frame = YuvConverter((32, 80), ColorTags(matrix=matrix), bit_depth=10).convert(bars)
+    frame = FrameMaker((32, 80), ColorTags(matrix=matrix), pixel_format="yuv420p10le").make(bars)
     luma = colors @ (red, 1 - red - blue, blue)
     expected = (
         64 + 876 * luma,

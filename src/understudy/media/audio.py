@@ -1,8 +1,8 @@
 """Sound of one clip carried into another file, packet by packet.
 
 A source clip and an open output container in; its sound tracks are copied bit for bit where the
-container can hold their codec, and turned into AAC where not. Knows nothing of pictures but the
-moment at which the first of them is shown.
+container can hold their codec, and where not turned into AAC (into plain PCM for
+AVI). Knows nothing of pictures but the moment at which the first of them is shown.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,12 @@ else:  # generic only to the type checker
 # What players expect in these containers; MP4 could name more (PCM, Vorbis) that few of them play.
 # Matroska takes what its own list says.
 _MOV_CODECS = frozenset({"aac", "mp1", "mp2", "mp3", "ac3", "eac3", "alac", "dts"})
-_COPIED = {"mp4": _MOV_CODECS | {"opus", "flac"}, "mov": _MOV_CODECS}
+_COPIED = {
+    "mp4": _MOV_CODECS | {"opus", "flac"},
+    "mov": _MOV_CODECS,
+    "avi": frozenset({"mp2", "mp3", "ac3"}),
+}
+_AVI_PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8"})
 
 _AAC_RATES = (
     *(96000, 88200, 64000, 48000, 44100, 32000),
@@ -97,6 +102,8 @@ def _add_track(stream: AudioStream, output: OutputContainer, start: Fraction) ->
     codec = stream.codec.canonical_name
     listed = _COPIED.get(output.format.name)
     is_pcm = codec.startswith("pcm_") and output.format.name != "mp4"
+    if output.format.name == "avi":
+        is_pcm = codec in _AVI_PCM
     track: _Copy | _Recode | None = None
     if listed is None or codec in listed or is_pcm:
         try:
@@ -163,9 +170,16 @@ class _Recode:
         layout = source.layout.name
         if layout not in _AAC_LAYOUTS:  # bare channels in no named places
             layout = _AAC_LAYOUTS[min(source.layout.nb_channels, len(_AAC_LAYOUTS)) - 1]
-        self.out = output.add_stream("aac", rate=rate, layout=layout)
-        self.out.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * source.layout.nb_channels
-        self.what = f"{stream.codec.canonical_name} encoded again as aac"
+        target = "pcm_s16le" if output.format.name == "avi" else "aac"
+        if target != "aac":
+            rate = source.sample_rate
+        self.out = cast(AudioStream, output.add_stream(target, rate=rate, layout=layout))
+        if target == "aac":
+            self.out.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * source.layout.nb_channels
+        self.what = (
+            f"{stream.codec.canonical_name} encoded again as {target}, "
+            f"for {output.format.name} players take no {stream.codec.canonical_name}"
+        )
         self._stream = stream
         self._base = stream.time_base or Fraction(1, source.sample_rate)
         self._start = start

@@ -1,21 +1,17 @@
-"""Decoded frames as upright RGB arrays, and RGB arrays as frames to encode.
+"""Decoded frames as upright RGB arrays.
 
-One frame of the decoder in, its pixels, tags and orientation out; and back. Colours follow the
-tags, chroma its siting. Opens no file.
+One frame of the decoder in, its pixels, tags and orientation out. Colours follow the tags, chroma
+its siting. Opens no file.
 """
 
-import itertools
 import struct
 import threading
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal, cast
+from typing import cast
 
 import cv2
 import numpy as np
 from av.buffer import Buffer
-from av.filter import Graph
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -35,8 +31,9 @@ SCALING = (
 
 _LIMITED, _FULL = 1, 2
 
-# Between YUV and 16-bit RGB the scaler takes white as 255 * 256, not 65535.
-_WHITE_16, _SCALER_WHITE_16 = 65535, 65280
+# Between limited-range YUV and 16-bit RGB the scaler takes white as 255 * 256, not 65535; what is
+# full-range it only shifts up.
+WHITE_16, SCALER_WHITE_16 = 65535, 65280
 
 _local = threading.local()  # a scaler keeps tables and serves one thread
 
@@ -66,7 +63,10 @@ def to_rgb(frame: VideoFrame, *, threads: int) -> Pixels:
     )
     pixels = converted.to_ndarray()
     if pixels.dtype == np.uint16 and not _is_unscaled(frame):
-        pixels = cv2.addWeighted(pixels, _WHITE_16 / _SCALER_WHITE_16, pixels, 0, 0)
+        depth = bit_depth(frame)
+        full_white = ((1 << depth) - 1) << (16 - depth)
+        white = full_white if frame.color_range == _FULL else SCALER_WHITE_16
+        pixels = cv2.addWeighted(pixels, WHITE_16 / white, pixels, 0, 0)
     return _upright(pixels, orientation(frame))
 
 
@@ -128,67 +128,3 @@ def color_tags(frame: VideoFrame, stream: VideoStream) -> ColorTags:
 
 def _is_unscaled(frame: VideoFrame) -> bool:
     return frame.format.is_rgb or frame.format.name.startswith(("gray", "pal", "mono"))
-
-
-class YuvConverter:
-    """Turns RGB pictures of one size into limited-range frames for the encoder.
-
-    Chroma is sited left, where H.264 puts it when it says nothing (the plain scaler would centre
-    it, and each round through a file would move colours by half a pixel). The range is always the
-    limited one: every player takes it right, and for the full one the scaler rounds chroma down,
-    half a level at each round. Odd sizes, which 4:2:0 can't hold, gain a copy of their last row or
-    column; 4:4:4 holds them as they are.
-    """
-
-    def __init__(
-        self,
-        shape_hw: tuple[int, int],
-        color: ColorTags,
-        *,
-        bit_depth: Literal[8, 10] = 8,
-        chroma: Literal["4:2:0", "4:4:4"] = "4:2:0",
-    ) -> None:
-        odd = (0, 0) if chroma == "4:4:4" else tuple(length % 2 for length in shape_hw)
-        self._padding = ((0, odd[0]), (0, odd[1]), (0, 0))
-        self.height, self.width = shape_hw[0] + odd[0], shape_hw[1] + odd[1]
-        depth = "" if bit_depth == 8 else "10le"
-        self.pixel_format = f"yuv{chroma.replace(':', '')}p{depth}"
-        matrix = SCALER_MATRICES[color.matrix or "bt709"]
-        self._scale = (
-            f"in_range=pc:out_range=tv:out_color_matrix={_SCALE_FILTER_NAMES[matrix]}:"
-            "out_chroma_loc=left:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-        )
-        self._graphs: dict[str, Graph] = {}
-
-    def convert(self, pixels: Pixels) -> VideoFrame:
-        """The frame to encode; the encoder's own time stamps are left to the caller."""
-        if pixels.shape[:2] != (self.height, self.width):
-            pixels = np.pad(pixels, self._padding, mode="edge")
-        kind = "rgb24"
-        if pixels.dtype == np.uint16:
-            kind = "rgb48le"
-            pixels = cv2.addWeighted(pixels, _SCALER_WHITE_16 / _WHITE_16, pixels, 0, 0)
-        graph = self._graphs.get(kind)
-        if graph is None:
-            graph = self._graphs[kind] = self._build(kind)
-        graph.push(VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind))
-        return cast(VideoFrame, graph.pull())
-
-    def _build(self, kind: str) -> Graph:
-        graph = Graph()
-        source = graph.add_buffer(
-            width=self.width,
-            height=self.height,
-            format=VideoFormat(kind, self.width, self.height),
-            time_base=Fraction(1, 25),
-        )
-        scale = graph.add("scale", self._scale)
-        pixel_format = graph.add("format", f"pix_fmts={self.pixel_format}")
-        sink = graph.add("buffersink")
-        for left, right in itertools.pairwise((source, scale, pixel_format, sink)):
-            left.link_to(right)
-        graph.configure()
-        return graph
-
-
-_SCALE_FILTER_NAMES = {1: "bt709", 4: "fcc", 5: "smpte170m", 7: "smpte240m", 9: "bt2020"}

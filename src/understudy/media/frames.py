@@ -58,6 +58,7 @@ class FrameManifest:
     timing: Timing
     first_number: int = FIRST_NUMBER
     notices: tuple[str, ...] = ()
+    timecode: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,6 +90,7 @@ class FrameManifest:
             "timing": self.timing.to_json(),
             "first_number": self.first_number,
             "notices": list(self.notices),
+            "timecode": self.timecode,
         }
 
     @classmethod
@@ -114,6 +116,7 @@ class FrameManifest:
                 sample_aspect=Fraction(value["sample_aspect"]),
                 timing=Timing.from_json(value["timing"]),
                 notices=tuple(value["notices"]),
+                timecode=value.get("timecode"),  # older ones have none
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise FormatError(
@@ -201,6 +204,7 @@ def extract_frames(
         timing=fit_timing(times, time_base=clock.base, hints=clock.rates),
         first_number=first_number,
         notices=tuple(notices),
+        timecode=info.timecode,
     )
     return Extraction(manifest, written=writer.written, kept=writer.kept)
 

@@ -38,6 +38,7 @@ _FORMATS = (
 )
 
 _SHORTFALL = Fraction(1, 4)
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d\d?")
 _TAGGED_END = re.compile(r"(\d+):(\d+):(\d+\.\d+)")  # of a track, as Matroska has it
 
 Notice = Callable[[str], None]
@@ -83,6 +84,7 @@ class VideoInfo:
     sample_aspect: Fraction
     start: Fraction
     audio: tuple[AudioTrack, ...]
+    timecode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def probe(path: Path) -> VideoInfo:
             sample_aspect=_upright_aspect(stream, first),
             start=moment(first, stream),
             audio=tuple(audio_tracks(container)),
+            timecode=_timecode(container, stream),
         )
 
 
@@ -309,6 +312,16 @@ def audio_tracks(container: InputContainer) -> list[AudioTrack]:
         for stream in container.streams.audio
         if stream.codec_context is not None
     ]
+
+
+def _timecode(container: InputContainer, stream: VideoStream) -> str | None:
+    """Timecode of the first frame, where the file has one (";" before drop-frame counts)."""
+    places = [stream.metadata, *(each.metadata for each in container.streams), container.metadata]
+    for tags in places:
+        for key in ("timecode", "TIMECODE"):
+            if _TIMECODE.fullmatch(tags.get(key, "")):
+                return tags[key]
+    return None
 
 
 def no_frames(path: Path) -> MaterialError:

@@ -168,7 +168,7 @@ def _extraction(options: RunOptions, side: SideName) -> dict[str, Any]:
 
 def _check(options: RunOptions) -> None:
     """Whatever would stop the last step is told before the first."""
-    from understudy.media.encode import CONTAINERS
+    from understudy.media.formats import CONTAINERS
     from understudy.media.video import probe
     from understudy.models.devices import choose_device
     from understudy.provenance.consent import marking_enabled

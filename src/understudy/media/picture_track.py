@@ -1,0 +1,254 @@
+"""The picture track of an output: pictures in, packets out, each at its moment.
+
+Knows the encoder's settings, colour tags and clocks; nothing of sound or of where pictures come
+from.
+"""
+
+import bisect
+import os
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from understudy.errors import FormatError, MaterialError, OptionError
+from understudy.media.color_tags import MATRICES, PRIMARIES, RANGES, TRANSFERS, completed
+from understudy.media.formats import Chroma, Preset, VideoFormat, stored_depth
+from understudy.media.images import Pixels, to_pixels
+from understudy.media.stored_frames import FrameMaker, Stored
+from understudy.media.timing import Timing
+from understudy.types import ColorTags, Image
+
+if TYPE_CHECKING:
+    PicturePacket = Packet[VideoStream]
+else:  # generic only to the type checker
+    PicturePacket = Packet
+
+HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
+"""PQ and HLG: encodings whose 8-bit form shows bands."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSettings:
+    """How pictures are stored and shown; as `encode_video` takes them."""
+
+    format: VideoFormat
+    timing: Timing | None
+    rate: Fraction
+    color: ColorTags
+    sample_aspect: Fraction
+    crf: int | float | None
+    bit_rate: int | None
+    preset: Preset
+    bit_depth: int | None
+    chroma: Chroma
+    timecode: str | None
+
+
+class PictureTrack:
+    """Encodes pictures of one size, each exactly once."""
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        settings: TrackSettings,
+        first: Pixels | Image | Stored,
+        out: Path,
+    ) -> None:
+        self.count = 0
+        self.notices: list[str] = []
+        self._out, self._settings = out, settings
+        self._shape = (first.shape[0], first.shape[1])
+        self._with_alpha = first.shape[2] == 4
+        color = completed(settings.color, height=self._shape[0])
+        if settings.format.codec == "dnxhd":  # its own stream knows no other
+            color = replace(color, matrix="bt709")
+        is_hdr = color.transfer in HDR_TRANSFERS
+        # RGB is of the full range by nature, which says nothing of how it is to be stored.
+        is_full = color.range == "pc" and settings.color.matrix != "gbr"
+        self._is_full = is_full and settings.format.keeps_range
+        depth = stored_depth(
+            settings.format, settings.bit_depth, is_deep=first.dtype == np.uint16, is_hdr=is_hdr
+        )
+        self.maker = FrameMaker(
+            self._shape, color, pixel_format=self._pixel_format(depth), is_full_range=self._is_full
+        )
+        timing = settings.timing
+        self._ticks = None if timing is None else timing.ticks
+        self._refuse_uneven()
+        # One tick is one frame, unless frames come at moments of their own.
+        base = 1 / settings.rate if timing is None or timing.ticks is None else timing.time_base
+        self._base = base
+        self._stream = self._add_stream(output, depth)
+        self._stream.time_base = base
+        self._configure(color)
+        self._tell(first, depth)
+
+    def _pixel_format(self, depth: int) -> str:
+        chosen = self._settings.format
+        try:
+            stored = chosen.pixel_formats[depth, self._with_alpha]
+        except KeyError:
+            raise OptionError(
+                chosen.name,
+                expected="pictures without alpha, all it can hold",
+                found="a matte to go along as alpha",
+                remedy="Use prores-4444 or ffv1, or deliver the matte as a video of its own.",
+            ) from None
+        return stored.replace("420", "444") if self._settings.chroma == "4:4:4" else stored
+
+    def _refuse_uneven(self) -> None:
+        if self._ticks is not None and self._out.suffix.lower() == ".avi":
+            raise OptionError(
+                self._out,
+                expected="a container that can show frames at uneven moments",
+                found="avi, which knows one rate",
+                remedy="Write .mkv or .mp4.",
+            )
+
+    def _add_stream(self, output: OutputContainer, depth: int) -> VideoStream:
+        settings, chosen = self._settings, self._settings.format
+        least = chosen.smallest_hw
+        if self.maker.height < least[0] or self.maker.width < least[1]:
+            raise OptionError(
+                chosen.name,
+                expected=f"pictures of at least {least[1]}x{least[0]}",
+                found=f"{self._shape[1]}x{self._shape[0]}",
+                remedy="Choose another --format.",
+            )
+        os.environ.setdefault("SVT_LOG", "1")  # or the AV1 encoder writes pages to the terminal
+        ending = self._out.suffix.lower()
+        options = chosen.encoder_options(
+            crf=settings.crf,
+            preset=settings.preset,
+            bit_rate=settings.bit_rate,
+            ending=ending,
+            depth=depth,
+        )
+        try:
+            stream = cast(
+                VideoStream, output.add_stream(chosen.codec, rate=settings.rate, options=options)
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise FormatError(
+                chosen.name,
+                expected=f"an encoder for it ({chosen.codec})",
+                found="none in this build of PyAV",
+                remedy="Install PyAV's own wheel, or choose another --format.",
+            ) from error
+        if ending in chosen.tags:
+            stream.codec_context.codec_tag = chosen.tags[ending]
+        if settings.bit_rate is not None:
+            stream.codec_context.bit_rate = settings.bit_rate
+        if settings.timecode is not None:
+            stream.metadata["timecode"] = settings.timecode
+        return stream
+
+    def _configure(self, color: ColorTags) -> None:
+        context = self._stream.codec_context
+        context.width, context.height = self.maker.width, self.maker.height
+        context.pix_fmt = self.maker.pixel_format
+        context.time_base = self._base
+        context.sample_aspect_ratio = self._settings.sample_aspect
+        context.color_primaries = PRIMARIES[color.primaries or "bt709"]
+        context.color_trc = TRANSFERS[color.transfer or "bt709"]
+        is_rgb = self.maker.is_rgb
+        context.colorspace = MATRICES["gbr" if is_rgb else color.matrix or "bt709"]
+        context.color_range = RANGES["pc" if is_rgb or self._is_full else "tv"]
+        if context.codec.name in ("ffv1", "prores_ks", "dnxhd"):  # slices side by side
+            context.thread_type = "SLICE"
+
+    def _tell(self, first: Pixels | Image | Stored, depth: int) -> None:
+        height, width = self._shape
+        name = self._settings.format.name
+        if (self.maker.height, self.maker.width) != self._shape:
+            self.notices.append(
+                f"{self._out}: {width}x{height} is odd, which {name} can't hold with its chroma; "
+                f"stored as {self.maker.width}x{self.maker.height} with the last row or column "
+                "repeated"
+            )
+        self._tell_what_the_container_loses()
+        if first.dtype == np.uint16 and depth == 8:
+            self.notices.append(
+                f"{self._out}: the 16 bits of the pictures become 8; prores-hq, h265 and av1 keep "
+                "10 of them, ffv1 all"
+            )
+
+    def _tell_what_the_container_loses(self) -> None:
+        settings, ending = self._settings, self._out.suffix.lower()
+        says_it_itself = settings.format.codec in ("libx264", "libx264rgb", "libx265")
+        lost = []
+        if ending == ".avi":
+            lost += ["the timecode"] if settings.timecode else []
+            lost += [] if says_it_itself else ["the colour tags"]
+        if ending in (".avi", ".mkv") and settings.sample_aspect != 1 and not says_it_itself:
+            lost.append(f"the pixel shape {settings.sample_aspect}")
+        if lost:
+            self.notices.append(
+                f"{self._out}: {ending[1:]} with {settings.format.name} does not keep "
+                f"{' and '.join(lost)}; mov and mp4 do"
+            )
+
+    def encode(self, picture: Pixels | Image | Stored) -> list[PicturePacket]:
+        """Packets ready once `picture` is in.
+
+        Raises:
+            MaterialError: its size differs from the first one's, or no moment is left for it.
+        """
+        if picture.shape[:2] != self._shape:
+            raise MaterialError(
+                self._out,
+                expected=f"pictures of {self._shape[1]}x{self._shape[0]}, as the first one is",
+                found=f"{picture.shape[1]}x{picture.shape[0]} at picture {self.count + 1}",
+                remedy="Make all frames the same size.",
+            )
+        if picture.dtype == np.float32:
+            picture = to_pixels(picture, bit_depth=8 if self.maker.bit_depth == 8 else 16)
+        frame = self.maker.make(picture)
+        context = self._stream.codec_context
+        frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
+        frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        frame.time_base = self._base
+        frame.pts = self._stamp(self.count)
+        self.count += 1
+        return self._timed(self._stream.encode(frame))
+
+    def finish(self) -> list[PicturePacket]:
+        """The packets still inside."""
+        return self._timed(self._stream.encode(None))
+
+    def moment(self, packet: PicturePacket) -> Fraction:
+        """When a packet is due, in seconds."""
+        return (packet.dts or 0) * (packet.time_base or self._base)
+
+    def _stamp(self, index: int) -> int:
+        if self._ticks is None:
+            return index
+        if index >= len(self._ticks):
+            raise MaterialError(
+                self._out,
+                expected=f"{len(self._ticks)} pictures, one for each moment of the clip",
+                found="more of them",
+                remedy="Remove pictures that are not frames of this clip.",
+            )
+        return self._ticks[index]
+
+    def _timed(self, packets: list[PicturePacket]) -> list[PicturePacket]:
+        """Packets that know how long they are shown: the encoder does not say."""
+        for packet in packets:
+            packet.duration = self._length(packet.pts or 0)
+        return packets
+
+    def _length(self, stamp: int) -> int:
+        if self._ticks is None:
+            return 1
+        at = bisect.bisect_right(self._ticks, stamp)
+        if at >= len(self._ticks):
+            at = len(self._ticks) - 1  # the last frame lasts as long as the one before
+        return max(1, self._ticks[at] - self._ticks[at - 1] if at else 1)
