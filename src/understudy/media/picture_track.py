@@ -22,7 +22,7 @@ from understudy.media.color_tags import MATRICES, PRIMARIES, RANGES, TRANSFERS, 
 from understudy.media.formats import Chroma, Preset, VideoFormat, stored_depth
 from understudy.media.images import Pixels, to_pixels
 from understudy.media.stored_frames import FrameMaker, Stored
-from understudy.media.timing import Timing
+from understudy.media.timing import Timing, timecode_fault
 from understudy.types import ColorTags, Image
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class PictureTrack:
                 chosen.name,
                 expected="pictures without alpha, all it can hold",
                 found="a matte to go along as alpha",
-                remedy="Use prores-4444 or ffv1, or deliver the matte as a video of its own.",
+                remedy="Choose --format prores-4444 or ffv1, or --matte video.",
             ) from None
         return stored.replace("420", "444") if self._settings.chroma == "4:4:4" else stored
 
@@ -147,8 +147,19 @@ class PictureTrack:
         if settings.bit_rate is not None:
             stream.codec_context.bit_rate = settings.bit_rate
         if settings.timecode is not None:
+            self._check_timecode(settings.timecode)
             stream.metadata["timecode"] = settings.timecode
         return stream
+
+    def _check_timecode(self, timecode: str) -> None:
+        fault = timecode_fault(timecode, self._settings.rate)
+        if fault:
+            raise OptionError(
+                "--timecode",
+                expected="the first frame's timecode, such as 01:00:00:00",
+                found=fault,
+                remedy="Give another --timecode.",
+            )
 
     def _configure(self, color: ColorTags) -> None:
         context = self._stream.codec_context

@@ -4,6 +4,7 @@ Moments measured by a decoder in, a `Timing` out, which turns into JSON and back
 tick. Knows nothing of files or pixels.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -102,3 +103,13 @@ def fit_timing(
         ticks.append(max(round(time / time_base), ticks[-1] + 1))
     mean = max(mean.limit_denominator(100_000), Fraction(1, 100_000))
     return Timing(mean, count, time_base, start, tuple(ticks))
+
+
+def timecode_fault(timecode: str, rate: Fraction) -> str:
+    """Why film at that rate can't carry this timecode, in words; empty if it can."""
+    if ";" in timecode and rate not in (Fraction(30000, 1001), Fraction(60000, 1001)):
+        return f"drop-frame counts (a ; before the frames) at {rate} frames per second"
+    hours, minutes, seconds, frames = (int(part) for part in re.split("[:;.]", timecode))
+    if hours > 23 or minutes > 59 or seconds > 59 or frames >= rate:
+        return f"{timecode}, which is no time of day at {rate} frames per second"
+    return ""

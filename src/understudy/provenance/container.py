@@ -3,7 +3,8 @@
 A path in, a `Container` out. The ending of the name is not believed. Knows nothing of manifests.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.errors import FileError, FormatError, from_os_error
@@ -35,7 +36,8 @@ _EBML = Container("Matroska", "video/x-matroska", embeds=False)
 _TS = Container("MPEG-TS", "video/mp2t", embeds=False)
 _RIFF = {
     b"WEBP": Container("WebP", "image/webp", embeds=True),
-    # Files past 1 GB are split into segments, which an embedded manifest does not survive.
+    # Files past 1 GB are split into segments, which an embedded manifest does not survive; see
+    # `container_of` for the others.
     b"AVI ": Container("AVI", "video/x-msvideo", embeds=False, may_hold=True),
 }
 _STARTS: tuple[tuple[bytes, Container], ...] = (
@@ -57,6 +59,8 @@ _STARTS: tuple[tuple[bytes, Container], ...] = (
     (b"BM", Container("BMP", "image/bmp", embeds=False)),
     (b"#?RADIANCE", Container("Radiance HDR", "image/vnd.radiance", embeds=False)),
 )
+_FRAME_LIST = Container("list of frames", "text/plain", embeds=False)
+_FRAME_LINE = re.compile(rb"[0-9a-f]{64}  \S")
 _QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -76,7 +80,13 @@ def container_of(path: Path) -> Container:
             found="an empty file" if not head else f"neither (it begins with {head[:8]!r})",
             remedy="Name the delivered file itself.",
         )
+    if found is _RIFF[b"AVI "] and _is_one_segment(path, head):
+        return replace(found, embeds=True)
     return found
+
+
+def _is_one_segment(path: Path, head: bytes) -> bool:
+    return int.from_bytes(head[4:8], "little") + 8 >= path.stat().st_size
 
 
 def _head(path: Path) -> bytes:
@@ -98,6 +108,8 @@ def _known(head: bytes) -> Container | None:
         return _RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
         return _MOV if head[8:12] == b"qt  " else _MP4
+    if _FRAME_LINE.match(head):
+        return _FRAME_LIST
     if head[4:8] in _QUICKTIME_BOXES:
         return _MOV
     if len(head) > 2 * _TS_PACKET and head[0] == head[_TS_PACKET] == head[2 * _TS_PACKET] == 0x47:

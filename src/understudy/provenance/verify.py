@@ -11,9 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import FormatError
-from understudy.files import read_bytes
+from understudy.errors import FileError, FormatError
+from understudy.files import read_bytes, sha256_file
 from understudy.provenance.container import Container, container_of, sidecar_path
+from understudy.provenance.frame_list import LIST_NAME, list_path, misfits, read_frame_list
 from understudy.provenance.ingredients import MANIFEST_LIMIT
 from understudy.provenance.keys import trusted_roots
 from understudy.provenance.mark import ASSERTION
@@ -110,7 +111,9 @@ class Verdict:
 def verify(path: Path | str) -> Verdict:
     """Whether `path` is intact, altered or without provenance, and whether its signer is known.
 
-    Looks for a manifest in the file and, if there is none, in `<name>.c2pa` beside it.
+    Looks for a manifest in the file and, if there is none, in `<name>.c2pa` beside it. A folder is
+    judged by its signed list of frames, and all of them are looked at; a picture without a manifest
+    of its own by the list of its folder, where that names it.
 
     Raises:
         FileError: it can't be read.
@@ -126,6 +129,8 @@ def verify(path: Path | str) -> Verdict:
             remedy=f"Name the file it stands beside ({path.stem}).",
         )
     anchors = trusted_roots()
+    if path.is_dir():
+        return _folder(path, anchors)
     try:
         container = container_of(path)
     except FormatError:
@@ -135,7 +140,46 @@ def verify(path: Path | str) -> Verdict:
     verdict = _embedded(path, container, anchors) if container.may_hold else None
     if verdict is None:
         verdict = _beside(path, container, anchors)
-    return verdict or Verdict(Integrity.ABSENT)
+    return verdict or _listed(path, anchors) or Verdict(Integrity.ABSENT)
+
+
+def _folder(folder: Path, anchors: str) -> Verdict:
+    """The verdict on a sequence of pictures: on its list, and on each of them by the list."""
+    listing = list_path(folder)
+    if not listing.is_file():
+        raise FileError(
+            folder,
+            expected=f"a delivered sequence with its {LIST_NAME}",
+            found="a folder without that list",
+            remedy="Name a file, or the folder that video or deliver wrote.",
+        )
+    verdict = _beside(listing, container_of(listing), anchors)
+    if verdict is None:
+        return Verdict(Integrity.ABSENT)
+    return _altered_by(verdict, misfits(folder))
+
+
+def _listed(path: Path, anchors: str) -> Verdict | None:
+    """The verdict on one picture of a sequence; None if no list names it."""
+    listing = list_path(path.parent)
+    if not listing.is_file() or path.name not in read_frame_list(path.parent):
+        return None
+    verdict = _beside(listing, container_of(listing), anchors)
+    if verdict is None:
+        return None
+    same = read_frame_list(path.parent)[path.name] == sha256_file(path)
+    return _altered_by(verdict, [] if same else [f"understudy.frames.changed: {path.name}"])
+
+
+def _altered_by(verdict: Verdict, reasons: list[str]) -> Verdict:
+    if not reasons:
+        return verdict
+    return replace(
+        verdict,
+        integrity=Integrity.ALTERED,
+        signer=SignerStatus.UNKNOWN,
+        reasons=(*map(_printable, reasons), *verdict.reasons),
+    )
 
 
 def _embedded(path: Path, container: Container, anchors: str) -> Verdict | None:
@@ -158,10 +202,7 @@ def _embedded(path: Path, container: Container, anchors: str) -> Verdict | None:
     verdict = _judge(manifest, blemish(store) if store else "", place="file")
     declared = verdict.record.get("unhashed_sha256")
     if declared and verdict.integrity is Integrity.INTACT and declared != unhashed_sha256(path):
-        reasons = ("understudy.padding.changed", *verdict.reasons)
-        return replace(
-            verdict, integrity=Integrity.ALTERED, signer=SignerStatus.UNKNOWN, reasons=reasons
-        )
+        return _altered_by(verdict, ["understudy.padding.changed"])
     return verdict
 
 

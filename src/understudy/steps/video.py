@@ -1,26 +1,11 @@
-"""The finished video, with the sound of dst, signed."""
+"""The finished video, or its frames as pictures, with the sound of dst, signed."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from understudy.errors import (
-    FileError,
-    FormatError,
-    MaterialError,
-    OptionError,
-    UnderstudyError,
-)
-from understudy.files import (
-    read_json,
-    remove_files,
-    remove_leftovers,
-    replacing,
-    sha256_file,
-    temporary_path,
-)
+from understudy.errors import FileError, FormatError, MaterialError, OptionError
+from understudy.files import read_json, remove_leftovers, sha256_file
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.frames import clip_paths, read_frame_manifests
@@ -32,57 +17,105 @@ from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
-    from understudy.media.images import Pixels
 
 X264_PRESETS = Literal["ultrafast", "veryfast", "fast", "medium", "slow", "slower"]
+FilmFormat = Literal["h264", "h265", "av1", "lossless", "prores-hq", "prores-4444", "dnxhr", "ffv1"]
+StillName = Literal["png", "tiff", "exr", "dpx"]
 
 
 class VideoOptions(StepOptions):
     """Options of `video`."""
 
-    out: Path = option(Path("result.mp4"), "The finished video (.mp4, .mov or .mkv).")
-    crf: float = option(
-        16.0,
-        "Quality: lower is better and larger; 16 looks lossless.",
+    out: Path = option(
+        Path("result.mp4"),
+        "The finished video (.mp4, .mov, .mkv, .avi), or a folder for a sequence of pictures.",
+    )
+    format: Literal["auto"] | FilmFormat | StillName = option(
+        "auto",
+        "How it is stored; auto is h264 for a video and png for a folder. lossless and ffv1 keep "
+        "every bit, prores-4444, ffv1 and all pictures but dpx of 10 bits can hold the matte.",
+    )
+    matte: Literal["none", "alpha", "video"] = option(
+        "none",
+        "Where the matte goes: nowhere, into the alpha channel (straight), or into a video or "
+        "folder of its own, NAME_mask.",
+    )
+    sound: bool = option(True, "Take along all sound tracks of dst.")
+    crf: float | None = option(
+        None,
+        "Quality of h264, h265 and av1: lower is better and larger. Without it what looks "
+        "lossless: 16, 18 and 20.",
         group="Encoder",
         ge=0,
-        le=51,
+        le=63,
+    )
+    bitrate: float = option(
+        0.0, "Megabits per second, in place of a quality; 0 = by quality.", group="Encoder", ge=0
+    )
+    bit_depth: Literal[0, 8, 10, 16, 32] = option(
+        0,
+        "Bits per channel; 0 keeps what the merged frames have as far as the format can (h264: 8, "
+        "or 10 for HDR). exr: 16 is half, 32 float.",
+        group="Encoder",
     )
     encoder_preset: X264_PRESETS = option(
         "medium", "Effort of the encoder: slower is smaller.", group="Encoder"
     )
-    overwrite: bool = option(False, "Replace a file that this workspace did not make.")
+    overwrite: bool = option(False, "Replace files that this workspace did not make.")
     fps: float = option(
         0.0, "Frames per second for pictures that came from no clip; 0 = 25.", group="Encoder", ge=0
+    )
+    timecode: str = option(
+        "",
+        "Timecode of the first frame, hh:mm:ss:ff; without it that of dst.",
+        group="Encoder",
+        pattern=r"^$|^\d\d:\d\d:\d\d[:;]\d\d$",
     )
 
 
 def video(options: VideoOptions, job: Job) -> Report:
-    """The video at `out`: every merged frame once, the plate's rate and sound, and its mark.
+    """What `out` names: every merged frame once, the plate's rate and sound, and its mark.
 
     Raises:
         MaterialError: frames are missing in `merged`, or merging did not end.
-        FileError, OptionError: `out` is one of the clips, or a file this workspace did not make.
+        FileError, OptionError: `out` is one of the clips, or holds what this workspace did not
+            make; or the format can't be stored there.
         StorageError: there is no room for the video; nothing is left behind.
     """
+    from understudy.steps.video_out import deliver_films, deliver_pictures, targets_of
+
     workspace = Workspace.open(options.workspace)
+    targets = targets_of(options)
     clips = (*clip_paths(workspace, "src"), *clip_paths(workspace, "dst"))
-    check_out(options.out, workspace, clips=clips, overwrite=options.overwrite)
-    remove_leftovers(options.out.absolute().parent, stem=options.out.stem)
+    for target in targets:
+        check_out(target.path, workspace, clips=clips, overwrite=options.overwrite)
+        remove_leftovers(target.path.absolute().parent, stem=target.path.stem)
     parts = read_frame_manifests(workspace, "dst")
-    session = _session(workspace)
+    session = merge_session(workspace)
     frames = _merged_frames(workspace, parts)
+    if options.matte != "none":
+        _check_mattes(workspace, frames)
     asked = _asked(options, workspace, frames, session)
     done = workspace.read_manifest("video") or {}
-    if done.get("asked") == asked and options.out.exists():
-        if sha256_file(options.out) == done.get("sha256"):
-            return _report(options, done["facts"], written=0, kept=len(frames))
-    films = sorted({*done.get("films", ()), asked["out"]})
+    if done.get("asked") == asked and _are_whole(done):
+        return _report(options, done["facts"], written=0, kept=len(frames))
+    films = sorted({*done.get("films", ()), *(str(t.path.absolute()) for t in targets)})
     workspace.write_manifest("video", {"films": films})  # a kill must not make it another's file
-    facts = _deliver(options, workspace, parts, frames, job)
-    content = {"asked": asked, "sha256": sha256_file(options.out), "facts": facts, "films": films}
+    deliver = deliver_pictures if targets[0].is_sequence else deliver_films
+    facts = deliver(options, workspace, targets, parts, frames, job)
+    hashes = {str(path): sha256_file(Path(path)) for path in facts["proofs"]}
+    content = {"asked": asked, "proofs": hashes, "facts": facts, "films": films}
     workspace.write_manifest("video", content)
     return _report(options, facts, written=len(frames), kept=0)
+
+
+def _are_whole(done: dict[str, Any]) -> bool:
+    """Whether what an earlier run delivered is still there as it was."""
+    proofs = done.get("proofs", {})
+    return bool(proofs) and all(
+        Path(path).is_file() and sha256_file(Path(path)) == digest
+        for path, digest in proofs.items()
+    )
 
 
 def check_out(out: Path, workspace: Workspace, *, clips: Sequence[Path], overwrite: bool) -> None:
@@ -92,7 +125,7 @@ def check_out(out: Path, workspace: Workspace, *, clips: Sequence[Path], overwri
         FileError: it is one of the clips.
         OptionError: it is a file this workspace did not make, and `overwrite` is off.
     """
-    if not out.exists():
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if any(clip.exists() and out.samefile(clip) for clip in clips):
         raise FileError(
@@ -107,12 +140,12 @@ def check_out(out: Path, workspace: Workspace, *, clips: Sequence[Path], overwri
         raise OptionError(
             out,
             expected="a free name, or --overwrite",
-            found="a file that this workspace did not make",
+            found="files" if out.is_dir() else "a file that this workspace did not make",
             remedy="Choose another name for --out, or add --overwrite to replace it.",
         )
 
 
-def _session(workspace: Workspace) -> dict[str, Any]:
+def merge_session(workspace: Workspace) -> dict[str, Any]:
     """What the merged frames were made with; empty for those another program made."""
     path = workspace.root / SESSION
     session = read_json(path) if path.exists() else {}
@@ -131,88 +164,6 @@ def _session(workspace: Workspace) -> dict[str, Any]:
             remedy=f"First: understudy merge --workspace {workspace.root}",
         )
     return session
-
-
-def _deliver(
-    options: VideoOptions,
-    workspace: Workspace,
-    parts: "list[FrameManifest]",
-    frames: list[Path],
-    job: Job,
-) -> dict[str, Any]:
-    """Encode and sign under a temporary name, so that `out` is never a film without its mark."""
-    from understudy.media.encode import encode_video
-
-    plate = clip_paths(workspace, "dst")
-    sound = plate[0] if len(plate) == 1 and plate[0].exists() else None
-    if plate and sound is None and any(part.audio_tracks for part in parts):
-        why = "no longer there" if len(plate) == 1 else "joined from several clips"
-        job.message(f"{plate[0]}: {why}, the video stays silent")
-
-    if len({part.timing.rate for part in parts}) > 1:
-        job.message(
-            f"the clips of dst differ in their rate; all are shown at {parts[0].timing.rate}"
-        )
-
-    def on_frame(done: int) -> None:
-        job.check()
-        job.progress(done, len(frames), options.out.name)
-
-    partial = temporary_path(options.out)
-    try:
-        encoded = encode_video(
-            _pictures(frames),
-            partial,
-            timing=parts[0].timing if len(parts) == 1 else _rate(options, parts),
-            audio_from=sound,
-            color=parts[0].color if parts else None,
-            sample_aspect=parts[0].sample_aspect if parts else Fraction(1),
-            crf=options.crf,
-            preset=options.encoder_preset,
-            on_frame=on_frame,
-        )
-        mark = _sign(partial, options.out, workspace, plate, job)
-    except UnderstudyError as error:
-        if error.thing != str(partial):
-            raise
-        raise error.about(options.out) from error
-    finally:
-        with contextlib.suppress(OSError):  # a disk that takes no writing holds nothing to remove
-            partial.unlink(missing_ok=True)
-    notices = [notice.replace(str(partial), str(options.out)) for notice in encoded.notices]
-    for notice in notices:
-        job.message(notice)
-    return {
-        "frames": encoded.frames,
-        "size": f"{encoded.width}x{encoded.height}",
-        "frame_rate": str(encoded.rate),
-        "sound": list(encoded.sound),
-        "notices": notices,
-        "provenance": mark,
-    }
-
-
-def _sign(partial: Path, out: Path, workspace: Workspace, plate: tuple[Path, ...], job: Job) -> str:
-    """Moves the video to `out`, signed unless the workspace says otherwise."""
-    from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
-    from understudy.provenance.container import sidecar_path
-    from understudy.provenance.mark import MarkDetails, sign
-
-    if not marking_enabled(workspace.root):
-        with replacing(out) as last:
-            partial.replace(last)
-        remove_files([sidecar_path(out)])  # it spoke of the film that lay here before
-        return "provenance: off by the workspace's setting"
-    session = _session(workspace)
-    details = MarkDetails(
-        consent=status_sentence(read_consent(workspace.root)),
-        model_sha256=session.get("model", {}).get("sha256", ""),
-        settings_sha256=session.get("made_by", ""),
-    )
-    job.message("signing")
-    sources = [path for path in clip_paths(workspace, "src") if path.exists()]
-    parent = plate[0] if len(plate) == 1 and plate[0].exists() else None
-    return sign(partial, out, details=details, plate=parent, sources=sources).sentence()
 
 
 def _merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[Path]:
@@ -251,17 +202,15 @@ def _way_to_merged(workspace: Workspace, plates: list[Path]) -> str:
     return f"First, in this order: understudy {', '.join(steps)} --workspace {workspace.root}"
 
 
-def _pictures(paths: list[Path]) -> "Iterator[Pixels]":
-    from understudy.media.images import read_pixels
-
-    for path in paths:
-        yield read_pixels(path)
-
-
-def _rate(options: VideoOptions, parts: "list[FrameManifest]") -> Fraction:
-    if parts:
-        return parts[0].timing.rate
-    return Fraction(options.fps).limit_denominator(1001) if options.fps else Fraction(25)
+def _check_mattes(workspace: Workspace, frames: list[Path]) -> None:
+    missing = [path for path in frames if not (workspace.merged_mask_dir / path.name).exists()]
+    if missing:
+        raise MaterialError(
+            workspace.merged_mask_dir,
+            expected="a matte for every merged frame",
+            found=f"{len(missing)} of {len(frames)} missing",
+            remedy=f"First: understudy merge --workspace {workspace.root}",
+        )
 
 
 def _asked(
@@ -270,11 +219,9 @@ def _asked(
     from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
 
     newest = max(path.stat().st_mtime_ns for path in frames)
-    return {
+    wanted = options.model_dump(mode="json", exclude={"workspace", "overwrite"})
+    return wanted | {
         "out": str(options.out.absolute()),
-        "crf": options.crf,
-        "preset": options.encoder_preset,
-        "fps": options.fps,
         "frames": len(frames),
         "newest_ns": newest,
         "merging": session.get("made_by"),
@@ -288,9 +235,9 @@ def _report(options: VideoOptions, facts: dict[str, Any], *, written: int, kept:
         "video",
         done=written,
         skipped=kept,
-        outputs=[options.out],
+        outputs=[Path(path) for path in facts["outputs"]],
         details={
-            "summary": f"{counted(written + kept, 'frame')} in the film",
+            "summary": f"{counted(written + kept, 'frame')} {facts['where']}",
             "unit": "frame",
             **facts,
         },

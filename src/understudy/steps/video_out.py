@@ -1,0 +1,315 @@
+"""What `video` puts on disk: films, their mattes, sequences of pictures; each with its mark.
+
+Merged frames in, finished files out. Nothing appears under its name before it is whole and signed.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from understudy.errors import OptionError, UnderstudyError
+from understudy.files import make_dir, remove_files, remove_leftovers, replacing, temporary_path
+from understudy.job import Job
+from understudy.steps.frames import clip_paths
+from understudy.steps.video import VideoOptions, merge_session
+from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.media.frames import FrameManifest
+    from understudy.media.stored_frames import Stored
+    from understudy.provenance.mark import MarkDetails
+
+_LOSSLESS_BY_ENDING = {".mp4": "lossless", ".mov": "lossless", ".mkv": "ffv1", ".avi": "ffv1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One film or folder of pictures: of the frames, or of their mattes."""
+
+    path: Path
+    format: str
+    of_matte: bool = False
+    with_alpha: bool = False
+    is_sequence: bool = False
+
+
+def targets_of(options: VideoOptions) -> list[Target]:
+    """What is to be made, in that order.
+
+    Raises:
+        OptionError: the format can't be stored under that name.
+    """
+    from understudy.media.formats import video_format
+    from understudy.media.stills import STILL_FORMATS
+
+    out, name = options.out, str(options.format)
+    if name == "auto":
+        name = "h264" if out.suffix else "png"
+    is_sequence = name in STILL_FORMATS
+    if not is_sequence:
+        video_format(name, out)
+    elif out.suffix:
+        raise OptionError(
+            out,
+            expected=f"a folder for pictures of format {name}",
+            found=f"a name with the ending {out.suffix}",
+            remedy="Leave the ending out, or choose a video format.",
+        )
+    with_alpha = options.matte == "alpha"
+    targets = [Target(out, name, with_alpha=with_alpha, is_sequence=is_sequence)]
+    if options.matte == "video":
+        beside = out.with_name(f"{out.stem}_mask{out.suffix}")
+        # a matte that is squeezed no longer fits its picture
+        stored = name
+        if name in ("h264", "h265", "av1"):
+            stored = _LOSSLESS_BY_ENDING[out.suffix.lower()]
+        targets.append(Target(beside, stored, of_matte=True, is_sequence=is_sequence))
+    return targets
+
+
+class Pictures:
+    """Merged frames, with or without their mattes as alpha, or the mattes alone."""
+
+    def __init__(self, workspace: Workspace, target: Target) -> None:
+        self._mattes, self._target = workspace.merged_mask_dir, target
+
+    def read(self, frame: Path) -> "Stored":
+        """The picture of one merged frame."""
+        from understudy.media.images import read_pixels
+        from understudy.media.stored_frames import to_depth
+
+        matte_path = self._mattes / frame.name
+        if self._target.of_matte:
+            return read_pixels(matte_path)
+        pixels = read_pixels(frame)
+        if not self._target.with_alpha:
+            return pixels
+        depth = 8 if pixels.dtype == np.uint8 else 16
+        return np.dstack([pixels, to_depth(read_pixels(matte_path), depth)[..., :1]])
+
+
+def deliver_films(
+    options: VideoOptions,
+    workspace: Workspace,
+    targets: Sequence[Target],
+    parts: "list[FrameManifest]",
+    frames: list[Path],
+    job: Job,
+) -> dict[str, Any]:
+    """Facts of the films written; the first is the one asked for."""
+    films = [_film(options, workspace, target, parts, frames, job) for target in targets]
+    facts = dict(films[0])
+    if len(films) > 1:
+        facts["matte"] = films[1]
+    paths = [str(target.path) for target in targets]
+    return facts | {"outputs": paths, "proofs": paths, "where": "in the film"}
+
+
+def _film(
+    options: VideoOptions,
+    workspace: Workspace,
+    target: Target,
+    parts: "list[FrameManifest]",
+    frames: list[Path],
+    job: Job,
+) -> dict[str, Any]:
+    """Encode and sign under a temporary name, so that no film is ever without its mark."""
+    from understudy.media.encode import encode_video
+
+    pictures = Pictures(workspace, target)
+    partial = temporary_path(target.path)
+    try:
+        encoded = encode_video(
+            map(pictures.read, frames),
+            partial,
+            timing=parts[0].timing if len(parts) == 1 else _rate(options, parts),
+            format_name=target.format,
+            audio_from=None if target.of_matte else _sound(options, workspace, parts, job),
+            color=parts[0].color if parts else None,
+            sample_aspect=parts[0].sample_aspect if parts else Fraction(1),
+            crf=options.crf,
+            bit_rate=round(options.bitrate * 1e6) or None,
+            preset=options.encoder_preset,
+            bit_depth=None if target.of_matte else options.bit_depth or None,
+            timecode=_timecode(options, parts, job),
+            on_frame=_following(job, len(frames), target.path),
+        )
+        mark = sign_film(partial, target.path, workspace, job)
+    except UnderstudyError as error:
+        if error.thing != str(partial):
+            raise
+        raise error.about(target.path) from error
+    finally:
+        with contextlib.suppress(OSError):  # a disk that takes no writing holds nothing to remove
+            partial.unlink(missing_ok=True)
+    notices = [notice.replace(str(partial), str(target.path)) for notice in encoded.notices]
+    for notice in notices:
+        job.message(notice)
+    return {
+        "frames": encoded.frames,
+        "size": f"{encoded.width}x{encoded.height}",
+        "format": target.format,
+        "stored_as": encoded.pixel_format,
+        "frame_rate": str(encoded.rate),
+        "sound": list(encoded.sound),
+        "notices": notices,
+        "provenance": mark,
+    }
+
+
+def _following(job: Job, total: int, path: Path) -> Callable[[int], None]:
+    def on_frame(done: int) -> None:
+        job.check()
+        job.progress(done, total, path.name)
+
+    return on_frame
+
+
+def _sound(
+    options: VideoOptions, workspace: Workspace, parts: "list[FrameManifest]", job: Job
+) -> Path | None:
+    """The clip whose sound goes along."""
+    if len({part.timing.rate for part in parts}) > 1:
+        job.message(
+            f"the clips of dst differ in their rate; all are shown at {parts[0].timing.rate}"
+        )
+    if not options.sound:
+        return None
+    plate = clip_paths(workspace, "dst")
+    sound = plate[0] if len(plate) == 1 and plate[0].exists() else None
+    if plate and sound is None and any(part.audio_tracks for part in parts):
+        why = "no longer there" if len(plate) == 1 else "joined from several clips"
+        job.message(f"{plate[0]}: {why}, the video stays silent")
+    return sound
+
+
+def _timecode(options: VideoOptions, parts: "list[FrameManifest]", job: Job) -> str | None:
+    """The one asked for, or the plate's if its rate allows that."""
+    from understudy.media.timing import timecode_fault
+
+    if options.timecode or len(parts) != 1 or parts[0].timecode is None:
+        return options.timecode or None
+    fault = timecode_fault(parts[0].timecode, parts[0].timing.rate)
+    if fault:
+        job.message(f"the plate's timecode is left out: {fault}")
+    return None if fault else parts[0].timecode
+
+
+def _rate(options: VideoOptions, parts: "list[FrameManifest]") -> Fraction:
+    if parts:
+        return parts[0].timing.rate
+    return Fraction(options.fps).limit_denominator(1001) if options.fps else Fraction(25)
+
+
+def deliver_pictures(
+    options: VideoOptions,
+    workspace: Workspace,
+    targets: Sequence[Target],
+    parts: "list[FrameManifest]",
+    frames: list[Path],
+    job: Job,
+) -> dict[str, Any]:
+    """Facts of the sequences written; the first is the one asked for."""
+    written = [_sequence(options, workspace, target, frames, job) for target in targets]
+    facts = dict(written[0])
+    if len(written) > 1:
+        facts["matte"] = written[1]
+    return facts | {
+        "frame_rate": str(_rate(options, parts)),
+        "outputs": [str(target.path) for target in targets],
+        "proofs": [one["list"] for one in written],
+        "where": "as pictures",
+    }
+
+
+def _sequence(
+    options: VideoOptions, workspace: Workspace, target: Target, frames: list[Path], job: Job
+) -> dict[str, Any]:
+    """The pictures, then the list of their hashes: without it the folder counts as unfinished."""
+    from understudy.media.stills import STILL_FORMATS, still_depth, write_still
+    from understudy.provenance.container import sidecar_path
+    from understudy.provenance.frame_list import list_path, listed_names, write_frame_list
+
+    folder = make_dir(target.path)
+    remove_leftovers(folder)
+    old = listed_names(folder)
+    remove_files([list_path(folder), sidecar_path(list_path(folder))])
+    pictures, suffix = Pictures(workspace, target), STILL_FORMATS[target.format].suffix
+    first = pictures.read(frames[0])
+    asked = options.bit_depth or None
+    depth = still_depth(target.format, asked, is_deep=first.dtype == np.uint16)
+
+    def write(frame: Path) -> Path:
+        path = folder / f"{frame.stem}{suffix}"
+        write_still(path, pictures.read(frame), bit_depth=depth)
+        return path
+
+    made = job.map(write, frames, total=len(frames), name=lambda path: path.name)
+    paths = [path for _, path in made]
+    names = {path.name for path in paths}
+    remove_files(folder / name for name in old if name not in names)
+    facts: dict[str, Any] = {
+        "frames": len(paths),
+        "size": f"{first.shape[1]}x{first.shape[0]}",
+        "format": target.format,
+        "bit_depth": depth,
+        "list": str(write_frame_list(folder, paths)),
+        "provenance": "",
+    }
+    facts["provenance"] = sign_in_place(list_path(folder), workspace, job)
+    return facts
+
+
+def sign_film(partial: Path, out: Path, workspace: Workspace, job: Job) -> str:
+    """Moves the film to `out`, signed unless the workspace says otherwise."""
+    from understudy.provenance.consent import marking_enabled
+    from understudy.provenance.container import sidecar_path
+    from understudy.provenance.mark import sign
+
+    if not marking_enabled(workspace.root):
+        with replacing(out) as last:
+            partial.replace(last)
+        remove_files([sidecar_path(out)])  # it spoke of the film that lay here before
+        return "provenance: off by the workspace's setting"
+    job.message("signing")
+    parent, sources = _material(workspace)
+    details = mark_details(workspace)
+    return sign(partial, out, details=details, plate=parent, sources=sources).sentence()
+
+
+def sign_in_place(path: Path, workspace: Workspace, job: Job) -> str:
+    """Signs a file where it lies, unless the workspace says otherwise."""
+    from understudy.provenance.consent import marking_enabled
+    from understudy.provenance.mark import sign
+
+    if not marking_enabled(workspace.root):
+        return "provenance: off by the workspace's setting"
+    job.message("signing")
+    parent, sources = _material(workspace)
+    details = mark_details(workspace)
+    return sign(path, details=details, plate=parent, sources=sources).sentence()
+
+
+def mark_details(workspace: Workspace) -> "MarkDetails":
+    """What a deliverable's manifest says of how it was made."""
+    from understudy.provenance.consent import read_consent, status_sentence
+    from understudy.provenance.mark import MarkDetails
+
+    session = merge_session(workspace)
+    return MarkDetails(
+        consent=status_sentence(read_consent(workspace.root)),
+        model_sha256=session.get("model", {}).get("sha256", ""),
+        settings_sha256=session.get("made_by", ""),
+    )
+
+
+def _material(workspace: Workspace) -> tuple[Path | None, list[Path]]:
+    """The plate, and the clips of the new face, as far as they are still there."""
+    plate = clip_paths(workspace, "dst")
+    sources = [path for path in clip_paths(workspace, "src") if path.exists()]
+    return (plate[0] if len(plate) == 1 and plate[0].exists() else None), sources
