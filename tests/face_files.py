@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from understudy.facesets.containers import jpeg_with_payload, png_with_payload
+from understudy.facesets.dfl.containers import jpeg_with_payload, png_with_payload
 from understudy.types import FaceSample, FaceType
 
 POINTS = np.random.default_rng(5).uniform(-10, 60, (68, 2))

@@ -15,7 +15,7 @@ import numpy as np
 
 from strict_pickle import read_pickle
 from understudy.errors import FormatError
-from understudy.facesets.containers import jpeg_with_payload, png_with_payload, read_header
+from understudy.facesets.dfl.containers import jpeg_with_payload, png_with_payload, read_header
 from understudy.safe_pickle import dumps
 
 EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 62, (1 << 64) - 1)

@@ -15,11 +15,11 @@ import numpy as np
 from fuzz_inputs import Input
 from understudy import safe_pickle
 from understudy.errors import UnderstudyError
-from understudy.facesets import containers, dfl
-from understudy.facesets.inspect import inspect, tell
-from understudy.facesets.meta import read_meta, restore_face
-from understudy.facesets.pack import read_index
-from understudy.facesets.packing import look_at, unpack_face
+from understudy.facesets.dfl import containers, face_file
+from understudy.facesets.survey.inspect import inspect, tell
+from understudy.facesets.dfl.meta import read_meta, restore_face
+from understudy.facesets.dfl.pack import read_index
+from understudy.facesets.moves.packing import look_at, unpack_face
 
 
 class Feeder:
@@ -51,13 +51,13 @@ class Feeder:
 
     def _face(self, data: bytes, turn: int) -> None:
         path = self._put("a.jpg", data)
-        face = dfl.read_face(path)
+        face = face_file.read_face(path)
         if turn % 2:
             assert face.image.dtype == np.float32 and np.isfinite(face.image).all()
         if turn % 4 == 1:
             again = self.inside / ("b.jpg" if containers.is_jpeg(data) else "b.png")
-            dfl.write_face(again, face, durable=False)
-            copy = dfl.read_face(again)
+            face_file.write_face(again, face, durable=False)
+            copy = face_file.read_face(again)
             np.testing.assert_array_equal(copy.landmarks, face.landmarks)
             assert [include for include, _ in copy.polygons] == [p[0] for p in face.polygons]
             assert (copy.mask is None) == (face.mask is None)
@@ -85,7 +85,7 @@ class Feeder:
         for face in list(saved.values())[: turn % 3]:
             picture.write_bytes(self.face)
             restore_face(picture, face, resize_back=turn % 8 == 1)
-            dfl.read_face(picture)
+            face_file.read_face(picture)
         if turn % 8 == 4:
             self._tell(path)
 

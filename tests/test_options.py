@@ -8,7 +8,7 @@ from understudy.errors import OptionError, UnderstudyError
 from understudy.models.config import ModelConfig
 from understudy.options import parse
 from understudy.registry import Registry
-from understudy.training.options import TrainOptions
+from understudy.training.plan.options import TrainOptions
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from understudy.cli.main import main
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.face_model import as_face_model
-from understudy.training.batches import BatchSource
-from understudy.training.options import TrainOptions
-from understudy.training.step import TrainStep
+from understudy.training.samples.batches import BatchSource
+from understudy.training.plan.options import TrainOptions
+from understudy.training.step.face_step import TrainStep
 
 SMALL = ["--resolution", "64", "--ae-dims", "8", "--e-dims", "8", "--d-dims", "8"]
 SMALL += ["--d-mask-dims", "4", "--batch-size", "2", "--threads", "1", "--iterations", "2"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from understudy.errors import FileError, FormatError, MaterialError
-from understudy.facesets import dfl, faceset
+from understudy.facesets.dfl import face_file
+from understudy.facesets import faceset
 from understudy.facesets.dfl import write_face
 from understudy.facesets.faceset import Faceset
 from understudy.types import FaceSample, FaceType
@@ -102,7 +103,7 @@ def test_opening_reads_one_face_and_decodes_none(
             return real(stream, source)
 
         monkeypatch.setattr(faceset.containers, name, counting)
-    monkeypatch.setattr(dfl.cv2, "imdecode", lambda *_: pytest.fail("a picture was decoded"))
+    monkeypatch.setattr(face_file.cv2, "imdecode", lambda *_: pytest.fail("a picture was decoded"))
     faces = Faceset.open(tmp_path)
     assert len(read) == 1
     iterator = iter(faces)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from understudy.errors import FormatError
-from understudy.facesets.containers import jpeg_with_payload
+from understudy.facesets.dfl.containers import jpeg_with_payload
 from understudy.facesets.dfl import read_face, write_face
 
 HUNDRED_MB = 100 << 20
@@ -104,9 +104,9 @@ import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from understudy.errors import FormatError
 from understudy.facesets.dfl import read_face
-from understudy.facesets.inspect import inspect
-from understudy.facesets.meta import read_meta
-from understudy.facesets.pack import read_index
+from understudy.facesets.survey.inspect import inspect
+from understudy.facesets.dfl.meta import read_meta
+from understudy.facesets.dfl.pack import read_index
 readers = {"jpg": read_face, "pak": lambda path: [face.read() for face in read_index(path)],
            "dat": read_meta, "png": inspect}
 from pathlib import Path

@@ -3,10 +3,12 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import understudy
 
 ROOT = Path(understudy.__file__).parent
-GROUND = {"", *(path.stem for path in ROOT.glob("*.py"))}
+GROUND = {"", "__version__", *(path.stem for path in ROOT.glob("*.py"))}
 BELOW: dict[str, set[str]] = {
     "media": set(),
     "imaging": set(),
@@ -22,18 +24,29 @@ BELOW["bench"] = BELOW["training"] | {"training", "merging", "provenance"}
 BELOW["steps"] = BELOW["bench"] | {"bench"}
 BELOW["cli"] = {"steps"}
 BELOW["studio"] = {"steps"}
+INNER = {  # rooms inside a room, or files of it: each imports those before it
+    "facesets": ("dfl", "moves", "faceset", "sorting", "survey"),
+    "training": (
+        *("plan", "samples", "step", "state", "memory", "monitor", "loop", "distributed"),
+    ),
+}
 
 
-def imported_rooms(path: Path) -> set[str]:
+def imported_names(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module or "")
-    inside = {n.split(".")[1] if "." in n else "" for n in names if n.split(".")[0] == "understudy"}
-    return inside
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_rooms(path: Path) -> set[str]:
+    return {
+        name.split(".")[1] for name in imported_names(path) if name.startswith("understudy.")
+    }
 
 
 def test_nothing_imports_upward() -> None:
@@ -52,3 +65,22 @@ def test_ground_floor_and_numpy_rooms_know_no_torch() -> None:
         if len(parts) > 1 and parts[0] not in ("media", "imaging", "provenance", "merging", "cli"):
             continue
         assert "import torch" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("room", INNER)
+def test_inner_rooms_import_only_those_before_them(room: str) -> None:
+    order, wrong = INNER[room], []
+    for path in sorted((ROOT / room).rglob("*.py")):
+        inner = path.relative_to(ROOT / room).with_suffix("").parts[0]
+        before = order[: order.index(inner) + 1] if inner in order else order
+        for name in imported_names(path):
+            parts = name.split(".")
+            if parts[:2] == ["understudy", room] and parts[2] not in before:
+                wrong.append(f"{path.relative_to(ROOT)} -> {name}")
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("room", INNER)
+def test_every_inner_room_has_its_place(room: str) -> None:
+    found = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+    assert found <= set(INNER[room])

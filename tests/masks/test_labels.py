@@ -13,9 +13,10 @@ import pytest
 from face_files import same
 from labelled import LABEL, OVAL, labelled_workspace, pixels_of
 from understudy.errors import FileError, FormatError, MaterialError, UnsafeFileError
-from understudy.facesets.dfl import read_face, sidecar_path, write_face
-from understudy.facesets.pack import write_pak
-from understudy.facesets.packing import look_at
+from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.face_file import sidecar_path
+from understudy.facesets.dfl.pack import write_pak
+from understudy.facesets.moves.packing import look_at
 from understudy.masks.labels import LabelHistory, read_labels, write_labels
 from understudy.types import Polygon
 
@@ -150,9 +151,9 @@ def test_a_pak_is_refused(aligned: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from understudy.facesets import dfl
+from understudy.facesets.dfl import face_file
 from understudy.masks.labels import LabelHistory
-dfl.files.write_bytes = lambda *_, **__: os._exit(9)
+face_file.files.write_bytes = lambda *_, **__: os._exit(9)
 LabelHistory(Path(sys.argv[1])).write("00002_0.jpg", [])
 """
 
@@ -169,7 +170,7 @@ def test_a_kill_between_record_and_face_loses_nothing(aligned: Path) -> None:
 HALF_MOVED = """
 import os, sys
 from pathlib import Path
-from understudy.facesets import edit
+from understudy.facesets.moves import edit
 edit._place = lambda *_: os._exit(9)
 folder = Path(sys.argv[1])
 moves = [edit.Move(folder / "00001_0.jpg", folder / "x.jpg")]

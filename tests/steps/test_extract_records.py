@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from understudy.cli.main import main
-from understudy.facesets import edit
+from understudy.facesets.moves import edit
 from understudy.workspace import Workspace
 
 Told = Callable[..., str]

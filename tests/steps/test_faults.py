@@ -20,7 +20,7 @@ import pytest
 from training.conftest import faces_of
 from understudy.cli.main import main
 from understudy.facesets.dfl import write_face
-from understudy.training.state import ModelFolder, open_model
+from understudy.training.state.model_folder import ModelFolder, open_model
 from understudy.workspace import Workspace
 
 SMALL = ["--resolution", "64", "--ae-dims", "16", "--e-dims", "8", "--d-dims", "8"]

@@ -11,7 +11,7 @@ import pytest
 
 from understudy.media.video import decode_frames
 from understudy.provenance.verify import verify
-from understudy.training.state import open_model
+from understudy.training.state.model_folder import open_model
 
 Clips = tuple[Path, Path]
 KILLS = 20

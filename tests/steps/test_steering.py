@@ -12,7 +12,7 @@ import pytest
 
 from tiny_model import TINY
 from understudy.cli.main import main
-from understudy.training.state import open_model
+from understudy.training.state.model_folder import open_model
 from understudy.workspace import Workspace
 
 Clips = tuple[Path, Path]

@@ -6,7 +6,7 @@ import pytest
 
 from understudy.errors import OptionError
 from understudy.steps.train import TrainStepOptions, _face_dirs
-from understudy.training.options import TrainOptions
+from understudy.training.plan.options import TrainOptions
 from understudy.workspace import Workspace
 
 

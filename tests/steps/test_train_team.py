@@ -18,8 +18,8 @@ from made_faceset import make_workspace
 from tiny_model import TINY
 from understudy.cli.main import main
 from understudy.processes import Place
-from understudy.training.loop import Trainer
-from understudy.training.state import open_model
+from understudy.training.loop.trainer import Trainer
+from understudy.training.state.model_folder import open_model
 from understudy.workspace import Workspace
 
 TRAIN = ["train", *TINY[:-4], "--batch-size", "5", "--threads", "1"]

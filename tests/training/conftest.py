@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from understudy.models.config import ModelConfig
-from understudy.training import pace
-from understudy.training.options import TrainOptions
+from understudy.training.loop import pace
+from understudy.training.plan.options import TrainOptions
 from understudy.types import FaceSample, FaceType
 
 

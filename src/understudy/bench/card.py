@@ -29,9 +29,9 @@ from understudy.bench.train import WARM_UP, bench_reference, bench_steps, bench_
 from understudy.models import build
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
-from understudy.training.batches import BatchSource
-from understudy.training.options import TrainOptions
-from understudy.training.step import TrainStep
+from understudy.training.samples.batches import BatchSource
+from understudy.training.plan.options import TrainOptions
+from understudy.training.step.face_step import TrainStep
 
 _SECONDS = 6.0  # of each measurement, about
 _FEWEST, _MOST = 3, 400  # iterations

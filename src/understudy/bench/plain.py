@@ -7,7 +7,8 @@ import torch
 
 from understudy.models.face_model import FaceModel, join
 from understudy.models.losses import Target, dssim_windows, reconstruction_loss, soft_mask
-from understudy.training.step import Batch, StepLosses
+from understudy.training.samples.batch import Batch
+from understudy.training.step.face_step import StepLosses
 
 
 class PlainStep:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from understudy.errors import MaterialError
 from understudy.faces.regions import hull_mask
-from understudy.facesets.dfl import picture_shape
+from understudy.facesets.dfl.face_file import picture_shape
 from understudy.masks.polygons import is_labelled, rasterize
 from understudy.types import FaceSample, Mask
 

@@ -17,11 +17,11 @@ from typing import Any  # JSON values
 import numpy as np
 
 from understudy.errors import FormatError, MaterialError, from_os_error
-from understudy.facesets import containers, dfl
-from understudy.facesets.edit import recover
-from understudy.facesets.entry_names import inside, plain_name
+from understudy.facesets.dfl import containers, face_file
+from understudy.facesets.moves.edit import recover
+from understudy.facesets.dfl.entry_names import inside, plain_name
 from understudy.facesets.faceset import list_loose
-from understudy.facesets.pack import check_no_pak
+from understudy.facesets.dfl.pack import check_no_pak
 from understudy.files import fsync, make_dir, read_bytes
 from understudy.masks.polygons import Outlines
 from understudy.types import Polygon
@@ -50,7 +50,7 @@ def read_labels(path: Path | str) -> Labels:
         FileError: the file can't be read.
         FormatError: it is no face.
     """
-    return tuple(Polygon(*polygon) for polygon in dfl.read_face(path).polygons)
+    return tuple(Polygon(*polygon) for polygon in face_file.read_face(path).polygons)
 
 
 def write_labels(path: Path | str, polygons: Outlines) -> Labels:
@@ -64,11 +64,11 @@ def write_labels(path: Path | str, polygons: Outlines) -> Labels:
             into the file; nothing was touched.
         StorageError: it can't be written.
     """
-    face = dfl.read_face(path)
+    face = face_file.read_face(path)
     labels = checked_labels(polygons, path)
     former = tuple(Polygon(*polygon) for polygon in face.polygons)
     if not _same(former, labels):
-        dfl.write_face(path, replace(face, polygons=labels))
+        face_file.write_face(path, replace(face, polygons=labels))
     return former
 
 
@@ -199,7 +199,7 @@ def _same(a: Labels, b: Labels) -> bool:
 
 def _fingerprint(path: Path) -> str:
     """What tells a face's picture from another, whatever its metadata say."""
-    data = read_bytes(path, limit=dfl.MAX_FACE_BYTES)
+    data = read_bytes(path, limit=face_file.MAX_FACE_BYTES)
     bare = containers.png_with_payload if containers.is_png(data) else containers.jpeg_with_payload
     return hashlib.blake2b(bare(data, b"", path), digest_size=16).hexdigest()
 

@@ -18,7 +18,7 @@ from understudy.steps.merge import Place
 from understudy.steps.perform import LooseOptions, perform
 from understudy.steps.sort import SortName
 from understudy.steps.train import PresetName
-from understudy.training.options import ColorTransferName, TrainOptions
+from understudy.training.plan.options import ColorTransferName, TrainOptions
 from understudy.types import Report
 
 WARM_UP = 6  # frames
@@ -193,7 +193,7 @@ def _help_to_scale(options: BenchOptions, job: Job) -> Report:
 def _mask(options: BenchOptions, job: Job) -> dict[str, Any]:
     from understudy.bench.masks import bench_masks
     from understudy.models.devices import all_threads
-    from understudy.training.recipes import PRESETS
+    from understudy.training.plan.presets import PRESETS
 
     all_threads(options.threads)
     base = PRESETS[options.mask_preset]

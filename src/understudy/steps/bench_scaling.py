@@ -7,7 +7,7 @@ from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import Options
 from understudy.steps.together import called_together, first_of, joined, share_out_threads, team_of
-from understudy.training.options import TrainOptions
+from understudy.training.plan.options import TrainOptions
 
 
 def measure_scaling(

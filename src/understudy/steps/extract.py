@@ -81,7 +81,7 @@ def extract(options: ExtractOptions, job: Job) -> Report:
         OptionError: faces made with other options are there and `restart` is off.
         FileError: a picture for `like` is missing.
     """
-    from understudy.facesets.edit import recover
+    from understudy.facesets.moves.edit import recover
 
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
@@ -195,7 +195,7 @@ def _extractor(options: ExtractOptions, side: Side, job: Job) -> "Extractor":
     from understudy import weights
     from understudy.models.devices import choose_device, one_thread_each
     from understudy.steps.extract_work import Extractor, load_models
-    from understudy.training.allocator import keep_freed_memory
+    from understudy.training.step.allocator import keep_freed_memory
 
     weights.get("mediapipe", tell=job.message)
     devices = [str(choose_device(name.strip())) for name in options.device.split(",")]

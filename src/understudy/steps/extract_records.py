@@ -68,7 +68,7 @@ def take_up(
         OptionError: faces made with other options are there and `restart` is off.
         FileError: a picture for `like` is missing.
     """
-    from understudy.facesets import edit_plan
+    from understudy.facesets.moves import edit_plan
 
     made_with = {
         "settings": options.model_dump(mode="json", include=set(ExtractSettings.model_fields)),
@@ -128,7 +128,7 @@ def _adopt(options: "ExtractOptions", side: Side, records: Records, made_with: F
 
 
 def _refuse_other_cut(options: "ExtractOptions", path: Path, face: "FaceSample") -> None:
-    from understudy.facesets.dfl import read_file_header
+    from understudy.facesets.dfl.face_file import read_file_header
 
     size = max(read_file_header(path).shape_hw)
     if (face.face_type, size) != (options.face_type, options.image_size):
@@ -156,7 +156,7 @@ def _loose(side: Side) -> "Iterator[tuple[Path, FaceSample]]":
     Raises:
         FileError: the faces are in a pak.
     """
-    from understudy.facesets.edit import recover
+    from understudy.facesets.moves.edit import recover
     from understudy.facesets.faceset import list_loose
 
     refuse_pak(side.aligned_dir, side.name)
@@ -172,7 +172,7 @@ def _loose(side: Side) -> "Iterator[tuple[Path, FaceSample]]":
 
 
 def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
-    from understudy.facesets.edit import apply_moves, trash_moves
+    from understudy.facesets.moves.edit import apply_moves, trash_moves
 
     if faces:
         moves = trash_moves(side.aligned_dir, faces)
@@ -182,7 +182,7 @@ def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
 def faces_of(side: Side) -> list[Path]:
     """Files that hold the faces of a side, a pak among them."""
     from understudy.facesets.faceset import list_loose
-    from understudy.facesets.pack import PAK_NAME
+    from understudy.facesets.dfl.pack import PAK_NAME
 
     if not side.aligned_dir.is_dir():
         return []
@@ -237,7 +237,7 @@ def _tell_moved(what: str, job: Job) -> None:
 
 def report_foreign(side: Side, chosen: Sequence[tuple[int, Path]]) -> Report:
     """What is told of faces that were made elsewhere: nobody knows which frames were looked at."""
-    from understudy.facesets.pack import PAK_NAME
+    from understudy.facesets.dfl.pack import PAK_NAME
 
     count = len(faces_of(side))
     summary = f"{counted(count, 'face')} of {side.name}, made elsewhere, stay as they are"

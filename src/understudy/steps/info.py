@@ -77,7 +77,7 @@ def _faces(side: Side) -> dict[str, Any]:
     pak = side.aligned_dir / "faceset.pak"
     if not pak.exists():
         return {f"{side.name}_faces": _count(side.aligned_dir), f"{side.name}_faces_in": "files"}
-    from understudy.facesets.pack import read_index
+    from understudy.facesets.dfl.pack import read_index
 
     try:
         packed = len(read_index(pak))

@@ -241,7 +241,7 @@ def load_predictor(
     from understudy.models.devices import all_threads, choose_device
     from understudy.models.face_model import as_face_model
     from understudy.models.predictor import FacePredictor
-    from understudy.training.state import load_model
+    from understudy.training.state.model_folder import load_model
 
     path = workspace.model_dir / options.model
     if not path.is_dir():

@@ -13,7 +13,7 @@ from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:  # tables and moves are made of numpy, which naming the options needs not
-    from understudy.facesets.edit import Move
+    from understudy.facesets.moves.edit import Move
     from understudy.facesets.sorting.methods import Order, Sort, SortSettings
     from understudy.facesets.sorting.table import Table
 
@@ -70,7 +70,7 @@ def sort(options: SortOptions, job: Job) -> Report:
         MaterialError: there are no faces, or none would be left.
         OptionError: options that don't go together.
     """
-    from understudy.facesets import edit
+    from understudy.facesets.moves import edit
     from understudy.facesets.sorting.methods import SORTS, SortSettings
     from understudy.facesets.sorting.table import measure
 
@@ -159,7 +159,7 @@ def _orders(
 
 def _renamed(table: "Table", kept: Places) -> "list[Move]":
     """Names by place: five digits, as DFL has it, or more where five would not sort as text."""
-    from understudy.facesets.edit import Move
+    from understudy.facesets.moves.edit import Move
 
     moves = []
     for order in kept.values():
@@ -173,7 +173,7 @@ def _renamed(table: "Table", kept: Places) -> "list[Move]":
 def _report(
     options: SortOptions, table: "Table", *, kept: int, out: list[Path], damaged: list[Path]
 ) -> Report:
-    from understudy.facesets.edit import trash_dir
+    from understudy.facesets.moves.edit import trash_dir
 
     trash = trash_dir(table.aligned_dir)
     summary = f"{counted(kept, 'face')} sorted by {options.by}"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # names and options of steps are shown without torch
     import torch
     from torch._C._distributed_c10d import Store
 
-    from understudy.training.team import Team
-    from understudy.training.wire import FirstEnd, OtherEnd
+    from understudy.training.distributed.team import Team
+    from understudy.training.distributed.wire import FirstEnd, OtherEnd
 
 _LEAVE_SECONDS = 20.0
 _LOOPBACK = ("lo", "lo0")
@@ -65,7 +65,7 @@ def called_together() -> Iterator[Meeting | None]:
     if place is None:
         yield None
         return
-    from understudy.training.team import ARRIVAL, first_end, store_of_environment
+    from understudy.training.distributed.team import ARRIVAL, first_end, store_of_environment
 
     store = store_of_environment()
     wire = first_end(place, store)
@@ -95,7 +95,7 @@ def team_of(
     if place.size < 2:
         yield None
         return
-    from understudy.training.team import first_end, store_here
+    from understudy.training.distributed.team import first_end, store_here
 
     store = store_here(place.size)
     with _others_started(place, name, options, port=store.port) as others:
@@ -133,9 +133,9 @@ def joined(devices: str, job: Job) -> Iterator["Team[OtherEnd] | None"]:
         OptionError: this machine has no such device.
         StateError: the first process is lost.
     """
-    from understudy.training.distributed import failures_told
-    from understudy.training.team import Team, other_end, store_of_environment
-    from understudy.training.wire import Over
+    from understudy.training.distributed.processes import failures_told
+    from understudy.training.distributed.team import Team, other_end, store_of_environment
+    from understudy.training.distributed.wire import Over
 
     place = own_place()
     if place is None:
@@ -205,7 +205,7 @@ def _met(
     meeting: Meeting, device: "torch.device", job: Job, check: Callable[[], None]
 ) -> Iterator["Team[FirstEnd]"]:
     """The team, once all have come; they are told when it is over."""
-    from understudy.training.team import ARRIVAL, Team
+    from understudy.training.distributed.team import ARRIVAL, Team
 
     wire = meeting.wire
 

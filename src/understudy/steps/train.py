@@ -12,14 +12,14 @@ from understudy.processes import is_further_one
 from understudy.steps.perform import StepOptions
 from understudy.steps.together import Meeting, called_together, first_of
 from understudy.steps.train_team import help_to_train, train_together
-from understudy.training.options import TrainOptions
-from understudy.training.recipe_book import find_recipe
-from understudy.training.recipes import PRESETS, Preset
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.recipe_book import find_recipe
+from understudy.training.plan.presets import PRESETS, Preset
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.training.state import SaveFacts
+    from understudy.training.state.model_folder import SaveFacts
 
 PresetName = Literal["demo", "quick96", "saehd", "amp"]
 FIXED = (
@@ -91,10 +91,10 @@ def train(options: TrainStepOptions, job: Job) -> Report:
 def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Report:
     from understudy.facesets.faceset import Faceset
     from understudy.models.devices import choose_device
-    from understudy.training.curves import check_tensorboard, drawing
-    from understudy.training.paging import FaceList
-    from understudy.training.shown import check_chosen
-    from understudy.training.state import create_model, open_model
+    from understudy.training.monitor.curves import check_tensorboard, drawing
+    from understudy.training.samples.paging import FaceList
+    from understudy.training.monitor.shown import check_chosen
+    from understudy.training.state.model_folder import create_model, open_model
 
     workspace = Workspace.open(options.workspace)
     path = workspace.model_dir / options.model
@@ -182,8 +182,8 @@ def _check_swaps(options: TrainStepOptions, config: ModelConfig) -> None:
 def _help(options: TrainStepOptions, job: Job) -> Report:
     """What a further process of the run does: all is told by the first one."""
     from understudy.facesets.faceset import Faceset
-    from understudy.training.distributed import Faces
-    from understudy.training.paging import FaceList
+    from understudy.training.distributed.processes import Faces
+    from understudy.training.samples.paging import FaceList
 
     workspace = Workspace.open(options.workspace)
 

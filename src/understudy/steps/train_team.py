@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from understudy.job import Job
 from understudy.options import Options
 from understudy.steps.together import Meeting, joined, share_out_threads, team_of
-from understudy.training.options import TrainOptions
-from understudy.training.phases import Plan
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.phases import Plan
 from understudy.types import Report
 
 if TYPE_CHECKING:  # names and options of steps are shown without torch
-    from understudy.training.batches import Side
-    from understudy.training.distributed import Faces, Load
-    from understudy.training.result import TrainResult
-    from understudy.training.state import ModelFolder
+    from understudy.training.samples.batches import Side
+    from understudy.training.distributed.processes import Faces, Load
+    from understudy.training.loop.result import TrainResult
+    from understudy.training.state.model_folder import ModelFolder
 
 Open = Callable[[TrainOptions], "tuple[Faces, Faces]"]
 
@@ -40,8 +40,8 @@ def train_together(
         UnderstudyError: what the loop raises, or a process is lost.
     """
     from understudy.models.devices import devices_of
-    from understudy.training import loop
-    from understudy.training.distributed import TeamTrainer
+    from understudy.training.loop.trainer import train
+    from understudy.training.distributed.processes import TeamTrainer
 
     src, dst = faces
     names = devices_of(devices) if devices and meeting is None else []
@@ -50,7 +50,7 @@ def train_together(
     with team_of(meeting, "train", options, devices, device=training.device, job=job) as team:
         share_out_threads(training.threads, None if team is None else team.place)
         if team is None:
-            return loop.train(folder, src, dst=dst, options=training, job=job, plan=plan)
+            return train(folder, src, dst=dst, options=training, job=job, plan=plan)
         trainer = TeamTrainer(folder, src, dst=dst, options=training, job=job, plan=plan, team=team)
         return trainer.run()
 
@@ -64,7 +64,7 @@ def help_to_train(devices: str, *, open_faces: Open, model_dir: Path, job: Job) 
     Raises:
         UnderstudyError: something is wrong here, which the first process tells too.
     """
-    from understudy.training.distributed import Member, MemberJob, load_part
+    from understudy.training.distributed.processes import Member, MemberJob, load_part
 
     with joined(devices, job) as team:
         if team is None:

@@ -18,7 +18,7 @@ from understudy.faces.identity.sface import SfaceEmbedder
 from understudy.faces.landmarkers.registry import Landmarker
 from understudy.faces.landmarks import CANONICAL_INNER
 from understudy.faces.settings import ExtractSettings
-from understudy.facesets.identity import find_people, keep_like
+from understudy.facesets.sorting.identity import find_people, keep_like
 from understudy.types import FaceSample
 
 

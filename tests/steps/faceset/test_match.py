@@ -10,7 +10,7 @@ import pytest
 from made_faceset import head_face, make_workspace
 from understudy.cli.main import main
 from understudy.facesets.dfl import write_face
-from understudy.facesets.edit import undo
+from understudy.facesets.moves.edit import undo
 from understudy.workspace import Workspace
 
 

@@ -7,7 +7,7 @@ import pytest
 from made_faceset import make_workspace
 from understudy.cli.main import main
 from understudy.facesets.dfl import read_face
-from understudy.facesets.edit import undo
+from understudy.facesets.moves.edit import undo
 from understudy.steps.faceset.derived import JOURNAL
 from understudy.types import FaceType
 

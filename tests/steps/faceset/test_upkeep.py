@@ -10,7 +10,7 @@ from made_faceset import head_face, make_workspace
 from understudy.cli.main import main
 from understudy.faces.regions import hull_mask
 from understudy.facesets.dfl import read_face, write_face
-from understudy.facesets.edit import Move, apply_moves, undo
+from understudy.facesets.moves.edit import Move, apply_moves, undo
 
 
 def names(folder: Path) -> list[str]:

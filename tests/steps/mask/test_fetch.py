@@ -9,7 +9,8 @@ import pytest
 from labelled import LABEL, content, label_faces, labelled_workspace
 from made_faceset import make_workspace
 from understudy.cli.main import main
-from understudy.facesets.dfl import read_face, sidecar_path, write_face
+from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.face_file import sidecar_path
 
 
 def test_labelled_faces_are_copied_as_they_are(

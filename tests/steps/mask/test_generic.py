@@ -13,7 +13,7 @@ from understudy.facesets.faceset import Faceset
 from understudy.masks import generic
 from understudy.models import build
 from understudy.models.config import ModelConfig
-from understudy.training.state import open_model
+from understudy.training.state.model_folder import open_model
 from understudy.types import FaceType
 from understudy.workspace import Workspace
 

@@ -11,7 +11,8 @@ from face_files import same
 from labelled import LABEL, content, labelled_workspace, pixels_of
 from made_faceset import FRAME_PX, head_frame, make_workspace
 from understudy.cli.main import main
-from understudy.facesets.dfl import read_face, sidecar_path, write_face
+from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.face_file import sidecar_path
 from understudy.files import read_json
 from understudy.masks.outlines import iou_of
 from understudy.masks.polygons import rasterize

@@ -13,7 +13,7 @@ import pytest
 from labelled import labelled_workspace, pixels_of
 from understudy.cli.main import main
 from understudy.facesets.faceset import Faceset
-from understudy.training.state import open_model
+from understudy.training.state.model_folder import open_model
 from understudy.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills and limits are POSIX")
@@ -28,16 +28,16 @@ sys.exit(main(sys.argv[2:]))
 """
 KILLED_WHILE_WRITING = """
 import os, signal, sys
-from understudy.facesets import dfl
+from understudy.facesets.dfl import face_file
 from understudy.cli.main import main
-write, count = dfl.write_face, 0
+write, count = face_file.write_face, 0
 def write_face(path, sample, **rest):
     global count
     count += 1
     if count > int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, sample, **rest)
-dfl.write_face = write_face
+face_file.write_face = write_face
 main(sys.argv[2:])
 """
 

@@ -82,8 +82,9 @@ def test_a_pak_is_left_alone_with_the_remedy(tmp_path: Path, told: object) -> No
 KILLED = """
 import os, sys
 from understudy.cli.main import main
-from understudy.facesets import dfl, edit
-kill_at, count, put, rename = int(sys.argv[2]), 0, dfl.files.write_bytes, edit._rename
+from understudy.facesets.dfl import face_file
+from understudy.facesets.moves import edit
+kill_at, count, put, rename = int(sys.argv[2]), 0, face_file.files.write_bytes, edit._rename
 def dying(work):
     def wrapped(*args, **named):
         global count
@@ -92,7 +93,7 @@ def dying(work):
             os._exit(9)
         return work(*args, **named)
     return wrapped
-dfl.files.write_bytes, edit._rename = dying(put), dying(rename)
+face_file.files.write_bytes, edit._rename = dying(put), dying(rename)
 sys.exit(main(["mask", "remove-labels", "src", "--workspace", sys.argv[1]]))
 """
 

@@ -13,7 +13,8 @@ import pytest
 
 from understudy.cli.main import main
 from understudy.models.export import compare
-from understudy.training.state import import_dfl, open_model
+from understudy.training.state import import_dfl
+from understudy.training.state.model_folder import open_model
 from understudy.workspace import Workspace
 
 Told = Callable[..., str]

@@ -22,8 +22,8 @@ from understudy.faces.identity.registry import EMBEDDERS, Embedder
 from understudy.faces.plausibility import shape_error
 from understudy.faces.pose import head_pose
 from understudy.faces.regions import hull_mask
-from understudy.facesets import containers
-from understudy.facesets.dfl import parse_face, sidecar_path
+from understudy.facesets.dfl import containers
+from understudy.facesets.dfl.face_file import parse_face, sidecar_path
 from understudy.files import read_bytes
 from understudy.imaging.sharpness import sharpness_of_levels
 from understudy.media.images import decode_pixels

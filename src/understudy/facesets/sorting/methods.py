@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from understudy.errors import MaterialError
 from understudy.faces.identity.registry import EMBEDDERS, Embeddings
-from understudy.facesets.identity import identity_order, keep_like
+from understudy.facesets.sorting.identity import identity_order, keep_like
 from understudy.facesets.sorting.best import best_faces
 from understudy.facesets.sorting.chains import difference_chain, dissimilarity, histogram_order
 from understudy.facesets.sorting.duplicates import duplicates

@@ -35,7 +35,7 @@ def debug(options: DebugOptions, job: Job) -> Report:
 def _draw(options: DebugOptions, folder: Path, job: Job) -> Report:
     from understudy.errors import FileError
     from understudy.faces.drawing import draw_aligned
-    from understudy.facesets.entry_names import inside
+    from understudy.facesets.dfl.entry_names import inside
     from understudy.facesets.faceset import Faceset
     from understudy.files import make_dir
     from understudy.media.images import write_image
@@ -96,7 +96,7 @@ def _debug_path(face: Path) -> Path:
 
 
 def _is_debug(path: Path) -> bool:
-    from understudy.facesets.dfl import read_file_header
+    from understudy.facesets.dfl.face_file import read_file_header
 
     return not read_file_header(path).payload
 

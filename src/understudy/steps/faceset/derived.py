@@ -177,7 +177,7 @@ def _is_done(folder: Path, out_dir: Path, name: str, journal: Journal) -> bool:
 
 def _identity(folder: Path, name: str) -> list[int]:
     """What tells one version of a face's file from another: size and time of change."""
-    from understudy.facesets.pack import PAK_NAME
+    from understudy.facesets.dfl.pack import PAK_NAME
 
     pak = folder / PAK_NAME
     path = pak if pak.is_file() else folder / name
@@ -232,7 +232,7 @@ def _put_in_place(folder: Path, out_dir: Path, names: list[str], step: str) -> N
 
     The journal stays behind: who undoes it and thinks again finds the faces made.
     """
-    from understudy.facesets.edit import Move, apply_moves, trash_moves
+    from understudy.facesets.moves.edit import Move, apply_moves, trash_moves
 
     moves = trash_moves(folder, [folder / name for name in names])
     moves += [Move(out_dir / name, folder / name) for name in names]

@@ -22,8 +22,8 @@ with warnings.catch_warnings():
 
 def inspect(options: InspectOptions, job: Job) -> Report:
     """What the file holds, in lines for a person or whole as JSON."""
-    from understudy.facesets.inspect import inspect as look
-    from understudy.facesets.inspect import tell
+    from understudy.facesets.survey.inspect import inspect as look
+    from understudy.facesets.survey.inspect import tell
 
     def progress(done: int, total: int) -> None:
         job.check()

@@ -13,7 +13,7 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     import numpy as np
 
-    from understudy.facesets.statistics import Traits
+    from understudy.facesets.survey.statistics import Traits
 
 _LISTED = 200  # names of trimmed faces in the report, per reason
 
@@ -50,8 +50,8 @@ def match(options: MatchOptions, job: Job) -> Report:
         MaterialError: there are no faces, or none would be left.
         OptionError: both sets are the same.
     """
-    from understudy.facesets.edit import apply_moves, trash_dir, trash_moves
-    from understudy.facesets.match import Limits, reasons_to_trim, uncovered
+    from understudy.facesets.moves.edit import apply_moves, trash_dir, trash_moves
+    from understudy.facesets.survey.match import Limits, reasons_to_trim, uncovered
 
     workspace = Workspace.open(options.workspace)
     folder, other = (workspace.faceset_dir(name) for name in (options.faces, options.to))
@@ -111,13 +111,13 @@ def _report(
 
 
 def _counts(reasons: "np.ndarray") -> dict[str, int]:
-    from understudy.facesets.match import Reason
+    from understudy.facesets.survey.match import Reason
 
     return {r.name.lower(): int((reasons == r).sum()) for r in Reason if r is not Reason.NEEDED}
 
 
 def _names(src: "Traits", reasons: "np.ndarray") -> dict[str, list[str]]:
-    from understudy.facesets.match import Reason
+    from understudy.facesets.survey.match import Reason
 
     named = {r.name.lower(): (reasons == r).nonzero()[0][:_LISTED] for r in Reason if r}
     return {reason: [src.names[index] for index in places] for reason, places in named.items()}

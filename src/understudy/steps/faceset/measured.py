@@ -10,7 +10,7 @@ from understudy.errors import MaterialError
 from understudy.job import Job
 
 if TYPE_CHECKING:
-    from understudy.facesets.statistics import Traits
+    from understudy.facesets.survey.statistics import Traits
 
 
 def refuse_pak(folder: Path, faces: str) -> None:
@@ -19,7 +19,7 @@ def refuse_pak(folder: Path, faces: str) -> None:
     Raises:
         FileError: they are in a pak.
     """
-    from understudy.facesets.pack import check_no_pak
+    from understudy.facesets.dfl.pack import check_no_pak
 
     check_no_pak(folder, faces)
 
@@ -31,9 +31,9 @@ def measured_traits(folder: Path, job: Job) -> "Traits":
         FileError: the faces are in a pak.
         MaterialError: there is no face.
     """
-    from understudy.facesets.edit import recover
+    from understudy.facesets.moves.edit import recover
     from understudy.facesets.sorting.table import measure
-    from understudy.facesets.statistics import KINDS, traits_of
+    from understudy.facesets.survey.statistics import KINDS, traits_of
 
     recover(folder)
     refuse_pak(folder, str(folder))

@@ -23,10 +23,10 @@ class PackOptions(StepOptions):
 def pack(options: PackOptions, job: Job) -> Report:
     """One pak that holds every face that was looked at and read back."""
     from understudy.errors import FileError, MaterialError
-    from understudy.facesets import edit
+    from understudy.facesets.moves import edit
     from understudy.facesets.faceset import list_loose
-    from understudy.facesets.pack import PAK_NAME, PakItem, write_pak
-    from understudy.facesets.packing import look_at
+    from understudy.facesets.dfl.pack import PAK_NAME, PakItem, write_pak
+    from understudy.facesets.moves.packing import look_at
     from understudy.files import remove_leftovers
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
@@ -77,7 +77,7 @@ def pack(options: PackOptions, job: Job) -> Report:
 
 def _is_meant_as_face(path: Path) -> bool:
     """Whether a picture holds metadata: those that don't (debug pictures) are no failures."""
-    from understudy.facesets.dfl import read_file_header
+    from understudy.facesets.dfl.face_file import read_file_header
 
     if path.suffix.lower() in (".tif", ".tiff"):
         return False

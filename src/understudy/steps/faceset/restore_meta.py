@@ -10,7 +10,7 @@ from understudy.types import Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.facesets.meta import SavedFace
+    from understudy.facesets.dfl.meta import SavedFace
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
@@ -28,8 +28,8 @@ class RestoreMetaOptions(StepOptions):
 def restore_meta(options: RestoreMetaOptions, job: Job) -> Report:
     """The saved metadata in each picture there is; those of resized ones are scaled to them."""
     from understudy.errors import MaterialError
-    from understudy.facesets.entry_names import inside
-    from understudy.facesets.meta import META_NAME, read_meta, restore_face
+    from understudy.facesets.dfl.entry_names import inside
+    from understudy.facesets.dfl.meta import META_NAME, read_meta, restore_face
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     path = folder / META_NAME
@@ -75,6 +75,6 @@ def _key(path: Path, folder: Path) -> str:
 
 
 def _has_metadata(path: Path) -> bool:
-    from understudy.facesets.dfl import read_file_header
+    from understudy.facesets.dfl.face_file import read_file_header
 
     return bool(read_file_header(path).payload)

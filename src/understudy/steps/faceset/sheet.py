@@ -14,7 +14,7 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     import numpy as np
 
-    from understudy.facesets.sheet import Cell
+    from understudy.facesets.survey.sheet import Cell
     from understudy.types import FaceSample
 
 
@@ -47,7 +47,7 @@ def sheet(options: SheetOptions, job: Job) -> Report:
         MaterialError: there are no faces.
     """
     from understudy.facesets.faceset import Faceset
-    from understudy.facesets.sheet import draw_sheet, spread
+    from understudy.facesets.survey.sheet import draw_sheet, spread
     from understudy.files import make_dir
     from understudy.media.images import write_image
 
@@ -97,7 +97,7 @@ def sheet(options: SheetOptions, job: Job) -> Report:
 
 
 def _cell(face: "FaceSample", name: str, place: int, options: SheetOptions) -> "Cell":
-    from understudy.facesets.sheet import Cell, thumbnail
+    from understudy.facesets.survey.sheet import Cell, thumbnail
 
     picture = face.image
     side = options.cell_px

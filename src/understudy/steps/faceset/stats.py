@@ -34,8 +34,8 @@ def stats(options: StatsOptions, job: Job) -> Report:
         MaterialError: there are no faces.
         FileError: they are in a pak.
     """
-    from understudy.facesets import statistics
-    from understudy.facesets.coverage_chart import draw_chart
+    from understudy.facesets.survey import statistics
+    from understudy.facesets.survey.coverage_chart import draw_chart
     from understudy.files import make_dir, write_json
     from understudy.media.images import write_image
 

@@ -12,7 +12,7 @@ from understudy.wording import counted
 from understudy.workspace import Side, Workspace
 
 if TYPE_CHECKING:
-    from understudy.facesets.edit import Undone
+    from understudy.facesets.moves.edit import Undone
 
 
 class UndoOptions(StepOptions):
@@ -27,7 +27,7 @@ def undo(options: UndoOptions, job: Job) -> Report:
     Raises:
         MaterialError: there is nothing to undo.
     """
-    from understudy.facesets import edit
+    from understudy.facesets.moves import edit
 
     workspace = Workspace.open(options.workspace)
     folder = workspace.faceset_dir(options.faces)
@@ -65,7 +65,7 @@ def _in_words(undone: "Undone") -> str:
 
 def _undo(folder: Path, last: str, replaced: list[Path], *, side: Side | None) -> "Undone":
     """Take back the operation `last`; what is recorded of an extraction fits the faces then."""
-    from understudy.facesets import edit, edit_plan
+    from understudy.facesets.moves import edit, edit_plan
     from understudy.steps import extract_records as records
 
     if side is None or last != records.RESTART:
@@ -88,9 +88,9 @@ def _undo(folder: Path, last: str, replaced: list[Path], *, side: Side | None) -
 
 def _replaced(folder: Path, operation: str) -> list[Path]:
     """Faces that an extraction made in the place of those it moved away."""
-    from understudy.facesets import edit_plan
+    from understudy.facesets.moves import edit_plan
     from understudy.facesets.faceset import is_picture_name, list_loose
-    from understudy.facesets.pack import PAK_NAME
+    from understudy.facesets.dfl.pack import PAK_NAME
     from understudy.steps import extract_records as records
 
     if operation == records.RESTART:

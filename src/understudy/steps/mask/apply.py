@@ -125,7 +125,7 @@ def _model(
     """The model, and what identifies it."""
     from understudy.errors import MaterialError
     from understudy.models.mask_net import as_mask_model
-    from understudy.training.state import load_model
+    from understudy.training.state.model_folder import load_model
 
     if options.generic:
         from understudy.masks.generic import generic_sha256, load_generic

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any  # JSON values
 
 from understudy.errors import FileError
-from understudy.facesets import dfl
-from understudy.facesets.edit import trash_dir
+from understudy.facesets.dfl import face_file
+from understudy.facesets.moves.edit import trash_dir
 from understudy.facesets.faceset import Faceset
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
@@ -195,15 +195,15 @@ class Painting:
         face = self.faceset[place.index]
         if place.name in self._foreign and self.kept_dir is not None:
             _keep(path, self.kept_dir / place.name)
-        dfl.write_face(path, replace(face, mask=mask))
+        face_file.write_face(path, replace(face, mask=mask))
 
 
 def _keep(path: Path, target: Path) -> None:
     """A face as it is, with the mask beside it, under another name too."""
-    from understudy.training.backups import link_or_copy
+    from understudy.training.state.backups import link_or_copy
 
     make_dir(target.parent)
     link_or_copy(path, target)
-    beside = dfl.sidecar_path(path)
+    beside = face_file.sidecar_path(path)
     if beside.is_file():
-        link_or_copy(beside, dfl.sidecar_path(target))
+        link_or_copy(beside, face_file.sidecar_path(target))

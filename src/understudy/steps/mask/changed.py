@@ -32,14 +32,14 @@ def change_faces(
         StorageError: a file can't be written; nothing was changed.
         Cancelled: the user stopped it; nothing was changed.
     """
-    from understudy.facesets.edit import Move, apply_moves, trash_moves
+    from understudy.facesets.moves.edit import Move, apply_moves, trash_moves
 
     names, folder = faceset.names, faceset.folder
     staged_dir = _free_dir(folder, operation)
 
     def stage(index: int) -> bool:
         from understudy.facesets.dfl import write_face
-        from understudy.facesets.entry_names import inside
+        from understudy.facesets.dfl.entry_names import inside
         from understudy.files import make_dir
 
         face = change(index)
@@ -67,7 +67,7 @@ def change_faces(
 
 def _free_dir(folder: Path, operation: str) -> Path:
     """A folder in the trash that is not there yet: what is undone goes back to it."""
-    from understudy.facesets.edit import trash_dir
+    from understudy.facesets.moves.edit import trash_dir
 
     trash, stem = trash_dir(folder), operation.replace(" ", "-")
     number = 1

@@ -55,8 +55,8 @@ def _state(faceset: "Faceset", index: int, out_dir: Path) -> State:
 
 def _files(faceset: "Faceset", index: int, out_dir: Path) -> dict[Path, bytes]:
     """What the copy of a face consists of: its mask, if that lies beside it, before the face."""
-    from understudy.facesets.dfl import read_file_header, sidecar_path
-    from understudy.facesets.metadata import SIDECAR_KEY, read_metadata
+    from understudy.facesets.dfl.face_file import read_file_header, sidecar_path
+    from understudy.facesets.dfl.metadata import SIDECAR_KEY, read_metadata
     from understudy.files import read_bytes
 
     path, target = faceset.folder / faceset.names[index], out_dir / faceset.names[index]
@@ -76,7 +76,7 @@ def _holds(path: Path, data: bytes) -> bool:
 
 def _copy(faceset: "Faceset", index: int, out_dir: Path) -> None:
     from understudy.errors import FileError
-    from understudy.facesets.entry_names import inside
+    from understudy.facesets.dfl.entry_names import inside
     from understudy.files import make_dir, write_bytes
 
     for path, data in _files(faceset, index, out_dir).items():
@@ -96,7 +96,7 @@ def _made_way(
     older: list[int], names: Sequence[str], out_dir: Path, job: Job, *, replace: bool
 ) -> list[int]:
     """Those whose older copies are in the trash now; without `replace` each is a failure."""
-    from understudy.facesets import edit
+    from understudy.facesets.moves import edit
 
     if replace:
         there = [out_dir / names[index] for index in older if (out_dir / names[index]).exists()]

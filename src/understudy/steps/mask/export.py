@@ -175,7 +175,7 @@ def _frame(
 
 def _put(source: Path, data: bytes, out_dir: Path, *, replace: bool) -> Found:
     from understudy.errors import FileError
-    from understudy.facesets.entry_names import inside
+    from understudy.facesets.dfl.entry_names import inside
     from understudy.files import make_dir, read_bytes, write_bytes
 
     path = source.with_name(source.name.rpartition(".")[0] + "_mask.png")

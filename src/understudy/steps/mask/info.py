@@ -66,7 +66,7 @@ def _look(face: FaceSample) -> _Face:
     from math import degrees
 
     from understudy.faces.pose import head_pose
-    from understudy.facesets.dfl import picture_shape
+    from understudy.facesets.dfl.face_file import picture_shape
     from understudy.masks.polygons import is_labelled
 
     pitch, yaw, _ = head_pose(face.landmarks, picture_shape(face)[0])
@@ -77,7 +77,7 @@ def _look(face: FaceSample) -> _Face:
 def _count(faces: "Sequence[_Face]") -> dict[str, Any]:  # JSON values
     import numpy as np
 
-    from understudy.facesets.statistics import covered_share, direction_grid
+    from understudy.facesets.survey.statistics import covered_share, direction_grid
 
     labelled = np.array([face.labelled for face in faces], bool)
     applied = np.array([face.applied for face in faces], bool)

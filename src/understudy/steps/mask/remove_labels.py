@@ -25,7 +25,7 @@ def remove_labels(options: RemoveLabelsOptions, job: Job) -> Report:
     """
     from dataclasses import replace
 
-    from understudy.facesets.edit import trash_dir
+    from understudy.facesets.moves.edit import trash_dir
     from understudy.facesets.faceset import Faceset
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from understudy.facesets.faceset import Faceset
-    from understudy.facesets.statistics import Traits
+    from understudy.facesets.survey.statistics import Traits
 
 
 class SuggestOptions(StepOptions):
@@ -132,7 +132,7 @@ def _line(traits: "Traits", row: int, uncertainty: float) -> str:
 
 def _show(options: SuggestOptions, faceset: "Faceset", chosen: list[int], job: Job) -> list[Path]:
     """Files that show the faces: a contact sheet, copies, or neither."""
-    from understudy.facesets.sheet import Cell, draw_sheet, thumbnail
+    from understudy.facesets.survey.sheet import Cell, draw_sheet, thumbnail
     from understudy.files import make_dir
     from understudy.media.images import write_image
 

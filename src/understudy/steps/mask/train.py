@@ -11,16 +11,16 @@ from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import option, parse
 from understudy.steps.perform import StepOptions
-from understudy.training.options import Precision, TrainOptions
-from understudy.training.recipe_book import find_recipe
-from understudy.training.recipes import PRESETS
+from understudy.training.plan.options import Precision, TrainOptions
+from understudy.training.plan.recipe_book import find_recipe
+from understudy.training.plan.presets import PRESETS
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.facesets.faceset import Faceset
-    from understudy.training.labels import Material
-    from understudy.training.state import ModelFolder
+    from understudy.training.samples.labels import Material
+    from understudy.training.state.model_folder import ModelFolder
 
 FIXED = ("resolution", "face_type", "base_dims")
 
@@ -104,9 +104,9 @@ def train(options: MaskTrainOptions, job: Job) -> Report:
         OptionError: it is no mask model, or of another shape than asked for.
     """
     from understudy.models.devices import all_threads
-    from understudy.training.mask_loop import train_masks
-    from understudy.training.paging import FaceList
-    from understudy.training.state import open_model
+    from understudy.training.loop.mask_loop import train_masks
+    from understudy.training.samples.paging import FaceList
+    from understudy.training.state.model_folder import open_model
 
     workspace = Workspace.open(options.workspace)
     path = workspace.model_dir / options.model
@@ -236,7 +236,7 @@ def _facesets(workspace: Workspace, options: MaskTrainOptions) -> Iterator[tuple
 def _material(
     facesets: dict[str, "Faceset"], config: ModelConfig, training: TrainOptions, job: Job
 ) -> "Material":
-    from understudy.training.labels import any_faces, labelled_faces
+    from understudy.training.samples.labels import any_faces, labelled_faces
 
     read = facesets.items()
     if training.pretrain:
@@ -261,8 +261,8 @@ def _new_model(
     job: Job,
 ) -> "ModelFolder":
     """The folder of a new model, of one that was there only if it is to begin anew."""
-    from understudy.training import shelf_moves
-    from understudy.training.state import create_model
+    from understudy.training.state import shelf_moves
+    from understudy.training.state.model_folder import create_model
 
     path = workspace.model_dir / options.model
     if options.restart and path.exists():
@@ -271,7 +271,7 @@ def _new_model(
     folder = create_model(path, config)
     if options.begin == "generic":
         from understudy.masks.generic import load_generic
-        from understudy.training.mask_loop import begin_from
+        from understudy.training.loop.mask_loop import begin_from
 
         begin_from(folder, load_generic(), training)
         job.message("it begins from the mask that ships")

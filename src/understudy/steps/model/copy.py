@@ -20,7 +20,7 @@ def copy(options: CopyOptions, job: Job) -> Report:
     Raises:
         FileError: there is no such model, or the name is taken.
     """
-    from understudy.training import shelf_moves
+    from understudy.training.state import shelf_moves
 
     model_dir = Workspace.open(options.workspace).model_dir
     shelf_moves.sweep(model_dir)

@@ -21,7 +21,7 @@ def delete(options: DeleteOptions, job: Job) -> Report:
     Raises:
         FileError: there is no such model.
     """
-    from understudy.training import shelf_moves
+    from understudy.training.state import shelf_moves
 
     path = shelf_moves.delete(Workspace.open(options.workspace).model_dir, options.model)
     back = f"understudy model import {shlex.quote(str(path))}"

@@ -11,7 +11,7 @@ from understudy.types import Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.training.state import TrainState
+    from understudy.training.state.train_state import TrainState
 
 Weights = Literal["auto", "averaged", "trained"]
 
@@ -45,8 +45,8 @@ def export(options: ExportOptions, job: Job) -> Report:
         FileError: there is no such model, or there are files of that name already.
         OptionError: the other program could not open it.
     """
-    from understudy.training import shelf_moves
-    from understudy.training.state import open_model
+    from understudy.training.state import shelf_moves
+    from understudy.training.state.model_folder import open_model
 
     workspace = Workspace.open(options.workspace)
     path = shelf_moves.model_path(workspace.model_dir, options.model)
@@ -78,7 +78,7 @@ def export(options: ExportOptions, job: Job) -> Report:
 
 
 def _kind(path: Path) -> str:
-    from understudy.training.shelf import read_config
+    from understudy.training.state.shelf import read_config
 
     return read_config(path).kind
 
@@ -96,7 +96,7 @@ def _check_free(path: Path, *, may_replace: bool) -> None:
 def _to_onnx(state: "TrainState", target: Path, options: ExportOptions) -> dict[str, object]:
     from understudy.models.export import mask_to_onnx
     from understudy.models.mask_net import as_mask_model
-    from understudy.training.shelf import in_words
+    from understudy.training.state.shelf import in_words
 
     facts = {
         "name": options.model,
@@ -118,7 +118,7 @@ def _to_dfm(
 ) -> dict[str, object]:
     from understudy.models.export import to_dfm
     from understudy.provenance.consent import read_consent, status_sentence
-    from understudy.training.shelf import in_words
+    from understudy.training.state.shelf import in_words
 
     facts = {
         "name": options.model,

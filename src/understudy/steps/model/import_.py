@@ -12,7 +12,7 @@ from understudy.types import Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.training.dfl_files import DflModel
+    from understudy.training.state.dfl_files import DflModel
 
 
 class ImportOptions(StepOptions):
@@ -39,7 +39,7 @@ def import_(options: ImportOptions, job: Job) -> Report:
         StateError: tensors do not fit; nothing is taken over then.
     """
     from understudy.files import make_dir
-    from understudy.training import shelf, shelf_moves
+    from understudy.training.state import shelf, shelf_moves
 
     model_dir = make_dir(Workspace.open(options.workspace).model_dir)
     shelf_moves.sweep(model_dir)
@@ -59,7 +59,7 @@ def import_(options: ImportOptions, job: Job) -> Report:
 
 def _choose(folder: Path, options: ImportOptions) -> "DflModel":
     """The one model that is meant."""
-    from understudy.training.dfl_files import find_models
+    from understudy.training.state.dfl_files import find_models
 
     found = find_models(folder) if folder.is_dir() else []
     fits = [
@@ -82,9 +82,10 @@ def _convert(source: "DflModel", target: Path, job: Job) -> list[str]:
     """Writes the model of ours; what was said of the files it came from."""
     from understudy import files
     from understudy.errors import from_os_error
-    from understudy.training import shelf_moves
-    from understudy.training.backups import remove
-    from understudy.training.state import DFL_OPTIONS, create_model, import_dfl
+    from understudy.training.state import shelf_moves
+    from understudy.training.state.backups import remove
+    from understudy.training.state.model_folder import DFL_OPTIONS, create_model
+    from understudy.training.state import import_dfl
 
     told: list[str] = []
 
@@ -113,7 +114,7 @@ def _keep_preview(source: "DflModel", folder: Path, say: Callable[[str], None]) 
     from understudy.errors import FormatError
     from understudy.files import make_dir
     from understudy.media.images import read_pixels, write_image
-    from understudy.training.shelf import dfl_preview
+    from understudy.training.state.shelf import dfl_preview
 
     path = dfl_preview(source)
     if path is None:

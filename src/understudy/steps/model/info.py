@@ -11,7 +11,7 @@ from understudy.types import Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.training.shelf import ModelFacts
+    from understudy.training.state.shelf import ModelFacts
 
 
 class InfoOptions(StepOptions):
@@ -26,8 +26,8 @@ def info(options: InfoOptions, job: Job) -> Report:
     Raises:
         FileError: there is no such model.
     """
-    from understudy.training import shelf, shelf_moves
-    from understudy.training.dfl_files import find_models, known_data
+    from understudy.training.state import shelf, shelf_moves
+    from understudy.training.state.dfl_files import find_models, known_data
 
     model_dir = Workspace.open(options.workspace).model_dir
     theirs = [m for m in find_models(model_dir) if m.name == options.model]
@@ -63,7 +63,7 @@ def info(options: InfoOptions, job: Job) -> Report:
 
 
 def _rows(facts: "ModelFacts") -> dict[str, object]:
-    from understudy.training import shelf
+    from understudy.training.state import shelf
 
     means = [f"{name} {loss:.4f}" for name, loss in (facts.losses or {}).items()]
     rows = {
@@ -82,7 +82,7 @@ def _rows(facts: "ModelFacts") -> dict[str, object]:
 
 def _kept(path: Path) -> dict[str, object]:
     """Saves and backups, the newest first."""
-    from understudy.training import shelf
+    from understudy.training.state import shelf
 
     return {
         "saves": "; ".join(shelf.saves_of(path / "saves")) or "none",

@@ -12,7 +12,7 @@ class ListOptions(StepOptions):
 
 def list(options: ListOptions, job: Job) -> Report:
     """Each model with its shape, iterations, last losses and size."""
-    from understudy.training import shelf
+    from understudy.training.state import shelf
 
     found = shelf.models(Workspace.open(options.workspace).model_dir)
     for facts in found:

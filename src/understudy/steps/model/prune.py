@@ -26,7 +26,7 @@ def prune(options: PruneOptions, job: Job) -> Report:
     Raises:
         FileError: there is no such model, or something can't be removed.
     """
-    from understudy.training import shelf, shelf_moves
+    from understudy.training.state import shelf, shelf_moves
 
     path = shelf_moves.model_path(Workspace.open(options.workspace).model_dir, options.model)
     spare = shelf_moves.spare(
@@ -50,7 +50,7 @@ def prune(options: PruneOptions, job: Job) -> Report:
 
 def _lines(sizes: Iterable[tuple[Path, int]]) -> list[str]:
     """What can be spared: folders one by one, the pictures of a folder in one line."""
-    from understudy.training.shelf import in_words
+    from understudy.training.state.shelf import in_words
 
     parts: dict[str, list[int]] = {}
     for path, size in sizes:

@@ -20,7 +20,7 @@ def rename(options: RenameOptions, job: Job) -> Report:
     Raises:
         FileError: there is no such model, or the name is taken.
     """
-    from understudy.training import shelf_moves
+    from understudy.training.state import shelf_moves
 
     model_dir = Workspace.open(options.workspace).model_dir
     path = shelf_moves.rename(model_dir, options.model, options.to)

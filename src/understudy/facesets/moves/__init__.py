@@ -1,0 +1,1 @@
+"""Faces moved, renamed, packed and unpacked, such that it can be undone."""

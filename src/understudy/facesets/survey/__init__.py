@@ -1,0 +1,1 @@
+"""What a faceset holds, told in words, numbers and pictures."""

@@ -1,0 +1,1 @@
+"""What training takes of memory, before it begins and while it goes."""

@@ -1,0 +1,1 @@
+"""How training goes: health, measures, previews, curves."""

@@ -1,0 +1,1 @@
+"""What is to be trained, how, and in which phases: options, presets and recipes. No torch."""

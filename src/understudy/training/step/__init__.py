@@ -1,0 +1,1 @@
+"""One iteration: a batch in, losses out, the weights changed in place."""
