@@ -16,10 +16,10 @@ from fuzz_inputs import Input
 from understudy import safe_pickle
 from understudy.errors import UnderstudyError
 from understudy.facesets.dfl import containers, face_file
-from understudy.facesets.survey.inspect import inspect, tell
 from understudy.facesets.dfl.meta import read_meta, restore_face
 from understudy.facesets.dfl.pack import read_index
 from understudy.facesets.moves.packing import look_at, unpack_face
+from understudy.facesets.survey.inspect import inspect, tell
 
 
 class Feeder:

@@ -15,8 +15,8 @@ from understudy.cli.main import main
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.face_model import as_face_model
-from understudy.training.samples.batches import BatchSource
 from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.batches import BatchSource
 from understudy.training.step.face_step import TrainStep
 
 SMALL = ["--resolution", "64", "--ae-dims", "8", "--e-dims", "8", "--d-dims", "8"]

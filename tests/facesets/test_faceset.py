@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from understudy.errors import FileError, FormatError, MaterialError
-from understudy.facesets.dfl import face_file
 from understudy.facesets import faceset
-from understudy.facesets.dfl import write_face
+from understudy.facesets.dfl import face_file, write_face
 from understudy.facesets.faceset import Faceset
 from understudy.types import FaceSample, FaceType
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from understudy.errors import FormatError
-from understudy.facesets.dfl.containers import jpeg_with_payload
 from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.containers import jpeg_with_payload
 
 HUNDRED_MB = 100 << 20
 

@@ -44,9 +44,7 @@ def imported_names(path: Path) -> set[str]:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    return {
-        name.split(".")[1] for name in imported_names(path) if name.startswith("understudy.")
-    }
+    return {name.split(".")[1] for name in imported_names(path) if name.startswith("understudy.")}
 
 
 def test_nothing_imports_upward() -> None:

@@ -12,8 +12,8 @@ import pytest
 from face_files import assert_same_face
 from understudy.cli.main import main
 from understudy.facesets.dfl import read_face
-from understudy.facesets.moves.edit import undo
 from understudy.facesets.faceset import Faceset
+from understudy.facesets.moves.edit import undo
 from understudy.workspace import Workspace
 
 

@@ -29,8 +29,8 @@ from understudy.bench.train import WARM_UP, bench_reference, bench_steps, bench_
 from understudy.models import build
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
-from understudy.training.samples.batches import BatchSource
 from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.batches import BatchSource
 from understudy.training.step.face_step import TrainStep
 
 _SECONDS = 6.0  # of each measurement, about

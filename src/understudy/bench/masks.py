@@ -15,11 +15,11 @@ from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.devices import choose_device
 from understudy.models.mask_net import MaskModel, as_mask_model
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.bank import SampleBank
 from understudy.training.samples.mask_batches import MaskSide, MaskSource
-from understudy.training.step.mask_step import MaskStep
-from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.pairing import Shapes
+from understudy.training.step.mask_step import MaskStep
 from understudy.types import FaceSample
 
 WARM_UP = 2

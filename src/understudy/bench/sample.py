@@ -19,9 +19,9 @@ from understudy.facesets.faceset import Faceset
 from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.models.devices import choose_device
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.bank import SampleBank, build_bank
 from understudy.training.samples.batches import BatchSource, Side
-from understudy.training.plan.options import TrainOptions
 from understudy.types import FaceType
 
 _PICTURE_PX = 512

@@ -13,13 +13,13 @@ from understudy.job import Job
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.face_model import as_face_model
-from understudy.training.samples.batches import BatchSource, Side
 from understudy.training.distributed.processes import Lead, Load, Member, sums
-from understudy.training.plan.options import TrainOptions
-from understudy.training.step.face_step import TrainStep
-from understudy.training.step.stopwatch import Stopwatch
 from understudy.training.distributed.team import Team
 from understudy.training.distributed.wire import FirstEnd, OtherEnd
+from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.batches import BatchSource, Side
+from understudy.training.step.face_step import TrainStep
+from understudy.training.step.stopwatch import Stopwatch
 
 
 def bench_alone(

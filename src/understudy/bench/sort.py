@@ -19,8 +19,8 @@ from understudy.bench.plates import plates
 from understudy.bench.record import measured
 from understudy.faces.align import face_matrix
 from understudy.faces.landmarks import CANONICAL_INNER
-from understudy.facesets.dfl.face_file import DEFAULT_QUALITY
 from understudy.facesets.dfl import write_face
+from understudy.facesets.dfl.face_file import DEFAULT_QUALITY
 from understudy.facesets.faceset import Faceset
 from understudy.facesets.sorting.table import Table, measure, one_thread_each
 from understudy.files import make_dir

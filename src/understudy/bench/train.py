@@ -16,11 +16,11 @@ from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
-from understudy.training.samples.bank import SampleBank
-from understudy.training.samples.batches import WHOLE, BatchSource, Share, Side
 from understudy.training.plan.options import TrainOptions
-from understudy.training.samples.pairing import Shapes
+from understudy.training.samples.bank import SampleBank
 from understudy.training.samples.batch import Batch
+from understudy.training.samples.batches import WHOLE, BatchSource, Share, Side
+from understudy.training.samples.pairing import Shapes
 from understudy.training.step.face_step import StepLosses, TrainStep
 from understudy.training.step.stopwatch import Stopwatch
 

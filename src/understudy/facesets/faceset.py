@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import overload
 
 from understudy.errors import FormatError, MaterialError, UnderstudyError, from_os_error
-from understudy.facesets.dfl import containers
+from understudy.facesets.dfl import containers, read_face
 from understudy.facesets.dfl.face_file import SIDECAR_SUFFIX
-from understudy.facesets.dfl import read_face
-from understudy.facesets.moves.edit import recover
 from understudy.facesets.dfl.pack import PAK_NAME, PackedFace, read_index
+from understudy.facesets.moves.edit import recover
 from understudy.types import FaceSample, Failure
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from understudy.errors import FormatError, MaterialError
-from understudy.facesets.dfl.face_file import SIDECAR_SUFFIX, picture_shape, read_file_header
 from understudy.facesets.dfl import read_face
+from understudy.facesets.dfl.face_file import SIDECAR_SUFFIX, picture_shape, read_file_header
 from understudy.masks.face_masks import resized
 from understudy.masks.frame_masks import check_proportions, into_face
 from understudy.masks.polygons import is_labelled, rasterize

@@ -18,10 +18,10 @@ import numpy as np
 
 from understudy.errors import FormatError, MaterialError, from_os_error
 from understudy.facesets.dfl import containers, face_file
-from understudy.facesets.moves.edit import recover
 from understudy.facesets.dfl.entry_names import inside, plain_name
-from understudy.facesets.faceset import list_loose
 from understudy.facesets.dfl.pack import check_no_pak
+from understudy.facesets.faceset import list_loose
+from understudy.facesets.moves.edit import recover
 from understudy.files import fsync, make_dir, read_bytes
 from understudy.masks.polygons import Outlines
 from understudy.types import Polygon

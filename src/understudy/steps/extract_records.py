@@ -156,8 +156,8 @@ def _loose(side: Side) -> "Iterator[tuple[Path, FaceSample]]":
     Raises:
         FileError: the faces are in a pak.
     """
-    from understudy.facesets.moves.edit import recover
     from understudy.facesets.faceset import list_loose
+    from understudy.facesets.moves.edit import recover
 
     refuse_pak(side.aligned_dir, side.name)
     if not side.aligned_dir.is_dir():
@@ -181,8 +181,8 @@ def _to_trash(side: Side, faces: list[Path], operation: str) -> None:
 
 def faces_of(side: Side) -> list[Path]:
     """Files that hold the faces of a side, a pak among them."""
-    from understudy.facesets.faceset import list_loose
     from understudy.facesets.dfl.pack import PAK_NAME
+    from understudy.facesets.faceset import list_loose
 
     if not side.aligned_dir.is_dir():
         return []

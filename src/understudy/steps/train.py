@@ -13,8 +13,8 @@ from understudy.steps.perform import StepOptions
 from understudy.steps.together import Meeting, called_together, first_of
 from understudy.steps.train_team import help_to_train, train_together
 from understudy.training.plan.options import TrainOptions
-from understudy.training.plan.recipe_book import find_recipe
 from understudy.training.plan.presets import PRESETS, Preset
+from understudy.training.plan.recipe_book import find_recipe
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
 
@@ -92,8 +92,8 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
     from understudy.facesets.faceset import Faceset
     from understudy.models.devices import choose_device
     from understudy.training.monitor.curves import check_tensorboard, drawing
-    from understudy.training.samples.paging import FaceList
     from understudy.training.monitor.shown import check_chosen
+    from understudy.training.samples.paging import FaceList
     from understudy.training.state.model_folder import create_model, open_model
 
     workspace = Workspace.open(options.workspace)

@@ -15,9 +15,9 @@ from understudy.training.plan.phases import Plan
 from understudy.types import Report
 
 if TYPE_CHECKING:  # names and options of steps are shown without torch
-    from understudy.training.samples.batches import Side
     from understudy.training.distributed.processes import Faces, Load
     from understudy.training.loop.result import TrainResult
+    from understudy.training.samples.batches import Side
     from understudy.training.state.model_folder import ModelFolder
 
 Open = Callable[[TrainOptions], "tuple[Faces, Faces]"]
@@ -40,8 +40,8 @@ def train_together(
         UnderstudyError: what the loop raises, or a process is lost.
     """
     from understudy.models.devices import devices_of
-    from understudy.training.loop.trainer import train
     from understudy.training.distributed.processes import TeamTrainer
+    from understudy.training.loop.trainer import train
 
     src, dst = faces
     names = devices_of(devices) if devices and meeting is None else []

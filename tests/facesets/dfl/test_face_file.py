@@ -27,8 +27,8 @@ from face_files import (
 )
 from understudy import safe_pickle
 from understudy.errors import FormatError
-from understudy.facesets.dfl.containers import read_header
 from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.containers import read_header
 from understudy.types import FaceType, Polygon
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from face_files import MASK_PNG, make_face, make_meta, write_meta
 from understudy.errors import FileError, FormatError, OptionError
-from understudy.facesets.dfl.containers import jpeg_with_payload
 from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.containers import jpeg_with_payload
 
 
 def _huge_png() -> bytes:

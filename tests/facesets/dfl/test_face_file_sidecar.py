@@ -9,8 +9,8 @@ import pytest
 
 from face_files import MASK, MASK_PNG, assert_same_face, make_face, strict_meta
 from understudy.errors import FormatError
-from understudy.facesets.dfl.containers import jpeg_with_payload
 from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.containers import jpeg_with_payload
 from understudy.facesets.dfl.face_file import sidecar_path
 from understudy.types import Polygon
 

@@ -12,8 +12,8 @@ import pytest
 from face_files import assert_same_face, make_face, make_meta
 from strict_pickle import NUMPY_1, equal, read_pickle
 from understudy.errors import FormatError, UnsafeFileError
-from understudy.facesets.dfl.containers import read_header
 from understudy.facesets.dfl import read_face, write_face
+from understudy.facesets.dfl.containers import read_header
 from understudy.facesets.dfl.face_file import sidecar_path
 from understudy.facesets.dfl.meta import read_meta, restore_face, save_face, write_meta
 from understudy.types import Polygon

@@ -13,8 +13,8 @@ import pytest
 from strict_pickle import NUMPY_1, equal, read_pickle
 from understudy.errors import FileError, FormatError, StorageError, UnsafeFileError
 from understudy.facesets.dfl import read_face
-from understudy.facesets.faceset import Faceset, list_loose
 from understudy.facesets.dfl.pack import PackedFace, PakItem, read_index, write_pak
+from understudy.facesets.faceset import Faceset, list_loose
 from understudy.facesets.moves.packing import look_at, unpack_face
 
 

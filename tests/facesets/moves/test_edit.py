@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 from understudy.errors import FileError, FormatError, MaterialError, StorageError, UnsafeFileError
+from understudy.facesets.faceset import Faceset
 from understudy.facesets.moves import edit, edit_plan
 from understudy.facesets.moves.edit import (
     Move,
@@ -22,7 +23,6 @@ from understudy.facesets.moves.edit import (
     trash_moves,
     undo,
 )
-from understudy.facesets.faceset import Faceset
 
 
 class Killed(BaseException):

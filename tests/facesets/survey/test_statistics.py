@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from made_faceset import make_workspace
+from understudy.facesets.sorting.table import measure
 from understudy.facesets.survey.canvas import ALERT, DST, SRC
 from understudy.facesets.survey.coverage_chart import draw_chart
-from understudy.facesets.sorting.table import measure
 from understudy.facesets.survey.statistics import (
     KINDS,
     PITCH_EDGES_DEG,

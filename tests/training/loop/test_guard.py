@@ -8,8 +8,8 @@ import torch
 
 from training.loop.test_unattended import Unattended
 from understudy.errors import StateError
-from understudy.training.monitor.health import Health, Unhealthy, cure
 from understudy.training.loop.trainer import Trainer
+from understudy.training.monitor.health import Health, Unhealthy, cure
 from understudy.training.plan.options import TrainOptions
 
 

@@ -12,12 +12,12 @@ import torch
 from understudy.errors import Cancelled, MaterialError
 from understudy.job import Job
 from understudy.models.config import ModelConfig
-from understudy.training.samples.bank import build_bank
-from understudy.training.samples.labels import label_mask, label_planes, labelled_faces
-from understudy.training.samples.mask_batches import MaskSide, MaskSource
 from understudy.training.loop.mask_loop import train_masks
 from understudy.training.monitor.mask_watch import boundary_error, overlap
 from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.bank import build_bank
+from understudy.training.samples.labels import label_mask, label_planes, labelled_faces
+from understudy.training.samples.mask_batches import MaskSide, MaskSource
 from understudy.training.state.model_folder import create_model, open_model
 from understudy.types import FaceSample, FaceType, Polygon
 

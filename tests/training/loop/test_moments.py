@@ -6,10 +6,10 @@ import pytest
 
 from training.conftest import faces_of
 from understudy.job import Job
+from understudy.training.loop.telling import Previews
 from understudy.training.loop.trainer import Trainer, train
 from understudy.training.plan.options import TrainOptions
 from understudy.training.state.model_folder import ModelFolder, create_model
-from understudy.training.loop.telling import Previews
 
 Run = Callable[..., None]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from understudy.training.plan.options import TrainOptions
 from understudy.training.loop.pace import SaveClock, seconds_left
+from understudy.training.plan.options import TrainOptions
 from understudy.training.state.train_state import TrainState
 
 

@@ -9,9 +9,9 @@ from understudy.errors import StorageError
 from understudy.job import Event, Job
 from understudy.models import build
 from understudy.training.loop import telling
-from understudy.training.state.history import History
-from understudy.training.monitor.sheets import Sheet
 from understudy.training.loop.telling import Pace, Previews, Split, Teller
+from understudy.training.monitor.sheets import Sheet
+from understudy.training.state.history import History
 from understudy.training.state.train_state import TrainState
 
 

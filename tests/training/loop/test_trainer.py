@@ -11,13 +11,13 @@ import torch
 from understudy.errors import Cancelled, StateError
 from understudy.job import Event, Job
 from understudy.training.loop import pace
-from understudy.training.loop.trainer import Trainer, train
-from understudy.training.loop.result import TrainResult
 from understudy.training.loop.pace import learning_rate
-from understudy.training.plan.options import TrainOptions
+from understudy.training.loop.result import TrainResult
+from understudy.training.loop.trainer import Trainer, train
 from understudy.training.monitor.sheets import Sheet
-from understudy.training.state.model_folder import ModelFolder, create_model, open_model
 from understudy.training.monitor.watch import Watch
+from understudy.training.plan.options import TrainOptions
+from understudy.training.state.model_folder import ModelFolder, create_model, open_model
 
 
 class Recorder:

@@ -7,8 +7,8 @@ import torch
 
 from understudy.errors import OptionError
 from understudy.job import Event, Job
-from understudy.training.loop.trainer import Trainer, train
 from understudy.training.loop.result import TrainResult
+from understudy.training.loop.trainer import Trainer, train
 from understudy.training.plan.phases import Phase, Plan
 from understudy.training.state.model_folder import ModelFolder, create_model, open_model
 from understudy.training.state.train_state import TrainState

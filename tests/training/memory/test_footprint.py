@@ -14,9 +14,9 @@ from understudy.models.face_model import as_face_model
 from understudy.models.mask_net import as_mask_model
 from understudy.models.model import Model
 from understudy.training.memory.footprint import AnyStep, Footprint, footprint
-from understudy.training.step.mask_step import MaskStep
 from understudy.training.plan.options import TrainOptions
 from understudy.training.step.face_step import TrainStep
+from understudy.training.step.mask_step import MaskStep
 
 CPU = torch.device("cpu")
 TOLERANCE = 0.25  # of what was measured; documented is 0.2

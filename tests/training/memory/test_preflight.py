@@ -16,14 +16,14 @@ from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.face_model import as_face_model
 from understudy.models.model import Model
-from understudy.training.memory import preflight
-from understudy.training.samples.bank import usual_host_bytes
 from understudy.training.loop.beginning import phases_ahead
-from understudy.training.memory.footprint import footprint
 from understudy.training.loop.trainer import train
+from understudy.training.memory import preflight
+from understudy.training.memory.footprint import footprint
+from understudy.training.memory.preflight import Preflight
 from understudy.training.plan.options import TrainOptions
 from understudy.training.plan.phases import Phase, Plan
-from understudy.training.memory.preflight import Preflight
+from understudy.training.samples.bank import usual_host_bytes
 from understudy.training.state.model_folder import create_model
 from understudy.training.step.face_step import TrainStep
 

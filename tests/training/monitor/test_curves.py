@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training.conftest import faces_of
 from understudy.errors import OptionError
 from understudy.job import Job
+from understudy.training.loop.trainer import train
 from understudy.training.monitor import curves
 from understudy.training.monitor.curves import Curves, drawing
-from understudy.training.loop.trainer import train
 from understudy.training.state.model_folder import create_model
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from understudy.models import build
-from understudy.training.state.history import History
-from understudy.training.plan.options import TrainOptions
 from understudy.training.monitor.preview import loss_graph, preview_picture, write_preview
 from understudy.training.monitor.sheets import Sheet
-from understudy.training.step.face_step import TrainStep
 from understudy.training.monitor.watch import Viewer
+from understudy.training.plan.options import TrainOptions
+from understudy.training.state.history import History
+from understudy.training.step.face_step import TrainStep
 
 SRC_BLUE = (96, 165, 250)
 

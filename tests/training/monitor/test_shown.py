@@ -9,9 +9,9 @@ import torch
 from training.conftest import faces_of
 from understudy.errors import MaterialError, OptionError
 from understudy.job import Event, Job
-from understudy.training.samples.batches import BatchSource
-from understudy.training.monitor.shown import ShownFaces, check_chosen
 from understudy.training.loop.sides import load_side
+from understudy.training.monitor.shown import ShownFaces, check_chosen
+from understudy.training.samples.batches import BatchSource
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The bank: what it holds of each face, what it refuses, and what is kept aside."""
+"""The bank: what it holds of each face, where it keeps it, and what it refuses."""
 
 import dataclasses
 import threading
@@ -7,60 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from understudy.errors import Cancelled, FileError, MaterialError
-from understudy.faces.align import face_matrix
-from understudy.faces.regions import hull_mask
 from understudy.job import Job
-from understudy.training.samples.bank import (
-    build_bank,
-    face_planes,
-    names_in_time,
-    split_held_out,
-)
+from understudy.training.samples.bank import build_bank
 from understudy.training.samples.paging import FaceList, PagedPlanes
 from understudy.types import FaceType
 
 CPU = torch.device("cpu")
-
-
-def test_a_face_of_the_right_size_is_kept_as_it_is(make_faces) -> None:
-    face = make_faces(1, size=96)[0]
-    planes = face_planes(face, size=96, face_type=FaceType.FULL, eyes_mouth=True)
-    wanted = np.rint(face.image * 255).astype(np.uint8).transpose(2, 0, 1)
-    np.testing.assert_array_equal(planes[:3], wanted)
-    np.testing.assert_array_equal(planes[3], hull_mask(face.landmarks, (96, 96)) * 255)
-    assert planes[4].max() > 200
-    assert planes[4][planes[3] == 0].max() == 0
-
-
-def test_the_applied_mask_goes_before_the_hull(make_faces) -> None:
-    mask = np.zeros((48, 48), np.float32)
-    mask[12:36, 12:36] = 1
-    face = dataclasses.replace(make_faces(1)[0], mask=mask)
-    planes = face_planes(face, size=64, face_type=FaceType.FULL, eyes_mouth=False)
-    assert planes.shape == (4, 64, 64)
-    assert planes[3, 32, 32] == 255
-    assert planes[3, 8, 8] == 0
-    assert abs(float(planes[3].mean()) / 255 - 0.25) < 0.02
-
-
-def test_a_wider_face_is_cut_to_the_type_of_the_model(make_faces) -> None:
-    face = make_faces(1, size=256)[0]
-    whole = dataclasses.replace(face, face_type=FaceType.WHOLE)
-    marked = whole.image.copy()
-    nose = face.landmarks[30]
-    y, x = (int(v) for v in nose[::-1])
-    marked[y - 3 : y + 4, x - 3 : x + 4] = [1, 0, 1]
-    whole = dataclasses.replace(whole, load=lambda: marked)
-    planes = face_planes(whole, size=96, face_type=FaceType.FULL, eyes_mouth=False)
-    matrix = face_matrix(face.landmarks, 96, FaceType.FULL)
-    wanted = matrix[:, :2] @ np.array([x, y]) + matrix[:, 2]
-    distance = np.abs(planes[:3].astype(int) - np.array([255, 0, 255])[:, None, None]).sum(0)
-    rows, columns = np.nonzero(distance < 40)
-    np.testing.assert_allclose([columns.mean(), rows.mean()], wanted, atol=0.5)
 
 
 def test_faces_that_are_too_tight_are_refused_by_name(make_faces) -> None:
@@ -175,31 +129,6 @@ def test_loading_can_be_cancelled(make_faces) -> None:
     job.cancel()
     with pytest.raises(Cancelled):
         build_bank(make_faces(3), resolution=32, face_type=FaceType.FULL, device=CPU, job=job)
-
-
-@given(st.integers(0, 200), st.floats(0, 0.5), st.integers(0, 3))
-def test_held_out_faces_are_few_and_apart(count: int, share: float, seed: int) -> None:
-    names = [f"{i:05d}" for i in range(count)]
-    trained, aside = split_held_out(names, share=share, seed=seed)
-    assert sorted([*trained, *aside]) == list(range(count))
-    assert len(aside) <= count // 2
-    assert (len(aside) > 0) == (count > 8 and share > 0)
-    again = split_held_out(names, share=share, seed=seed)
-    np.testing.assert_array_equal(aside, again[1])
-
-
-def test_held_out_faces_are_neighbours_on_film() -> None:
-    names = [f"{(i * 37) % 200:05d}" for i in range(200)]
-    _, aside = split_held_out(names, share=0.04, seed=1)
-    frames = sorted(int(names[i]) for i in aside)
-    assert len(frames) == 8
-    assert frames[3] - frames[0] == 3
-    assert frames[7] - frames[4] == 3
-    assert frames[4] - frames[3] > 1
-
-
-def test_names_in_time(make_faces) -> None:
-    assert names_in_time(make_faces(2)) == ["00000.png", "00001.png"]
 
 
 @pytest.mark.parametrize("host_bytes", [None, 0])

@@ -13,11 +13,12 @@ import torch
 from understudy.facesets.dfl import read_face
 from understudy.job import Job
 from understudy.models.config import ModelConfig
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.augment import Draws
-from understudy.training.samples.bank import build_bank, face_planes
+from understudy.training.samples.bank import build_bank
 from understudy.training.samples.batches import BatchSource, Share, Side, side_batch
 from understudy.training.samples.color_match import COLOR_MATCHES
-from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.planes import face_planes
 from understudy.types import FaceType
 
 

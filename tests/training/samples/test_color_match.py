@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from understudy.imaging.color import COLOR_TRANSFERS
-from understudy.training.samples.color_match import COLOR_MATCHES
 from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.color_match import COLOR_MATCHES
 
 NAMES = list(COLOR_MATCHES)
 

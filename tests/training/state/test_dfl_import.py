@@ -18,13 +18,13 @@ from understudy import safe_pickle
 from understudy.errors import FileError, OptionError, StateError, UnsafeFileError
 from understudy.job import Job
 from understudy.models import build, config_from_dfl
+from understudy.training.loop.trainer import train
+from understudy.training.plan.options import TrainOptions
 from understudy.training.state.dfl_files import find_models, read_arrays, read_data
 from understudy.training.state.dfl_import import export_dfl, import_dfl
 from understudy.training.state.history import History
-from understudy.training.loop.trainer import train
-from understudy.training.plan.options import TrainOptions
-from understudy.training.state.train_state import TrainState
 from understudy.training.state.model_folder import create_model, open_model
+from understudy.training.state.train_state import TrainState
 from understudy.types import FaceType
 
 GOLDEN = {"SAEHD": ("model_saehd", "new"), "AMP": ("model_amp", "my amp")}

@@ -13,10 +13,10 @@ from understudy.errors import OptionError, StateError
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.mask_net import as_mask_model
+from understudy.training.plan.options import TrainOptions
 from understudy.training.state.dfl_files import find_models, read_arrays
 from understudy.training.state.dfl_import import export_dfl, import_dfl
 from understudy.training.state.history import History
-from understudy.training.plan.options import TrainOptions
 from understudy.training.state.train_state import TrainState
 
 

@@ -14,8 +14,8 @@ from understudy.errors import FileError, StateError
 from understudy.files import sha256_file
 from understudy.models import build
 from understudy.models.config import ModelConfig
-from understudy.training.state.backups import BACKUPS_KEPT
 from understudy.training.plan.options import TrainOptions
+from understudy.training.state.backups import BACKUPS_KEPT
 from understudy.training.state.model_folder import (
     ModelFolder,
     create_model,

@@ -11,8 +11,8 @@ import torch
 from understudy.errors import FileError, OptionError
 from understudy.models import build
 from understudy.models.config import ModelConfig
-from understudy.training.state import shelf, shelf_moves
 from understudy.training.plan.phases import Phase, Plan
+from understudy.training.state import shelf, shelf_moves
 from understudy.training.state.model_folder import ModelFolder, create_model, open_model
 from understudy.training.state.train_state import TrainState
 

@@ -9,9 +9,9 @@ from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.dfl_weights import dump_network
 from understudy.models.mask_net import as_mask_model
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.mask_batches import MaskBatch
 from understudy.training.step.mask_step import MaskStep
-from understudy.training.plan.options import TrainOptions
 
 PLAIN = TrainOptions(
     learning_rate=1e-4, adabelief=False, precision="fp32", device="cpu", threads=1, ema=0

@@ -13,9 +13,9 @@ import torch
 from understudy.errors import MemoryShortError
 from understudy.models import build, config_from_dfl
 from understudy.training.plan.options import TrainOptions
-from understudy.training.step.portions import Portions, is_short_of_memory, rows_of
 from understudy.training.samples.batch import Batch, SideBatch
 from understudy.training.step.face_step import TrainStep
+from understudy.training.step.portions import Portions, is_short_of_memory, rows_of
 
 CPU = torch.device("cpu")
 EXTRAS = {"gan_power": 0.1, "gan_dims": 4, "true_face_power": 0.1, "face_style_power": 5.0}

@@ -22,8 +22,8 @@ import numpy as np
 from understudy import files, safe_pickle
 from understudy.errors import FileError, FormatError, StorageError, from_os_error
 from understudy.facesets.dfl import containers
-from understudy.facesets.dfl.face_file import MAX_FACE_BYTES, parse_face
 from understudy.facesets.dfl.entry_names import plain_name
+from understudy.facesets.dfl.face_file import MAX_FACE_BYTES, parse_face
 from understudy.types import FaceSample
 
 PAK_NAME = "faceset.pak"

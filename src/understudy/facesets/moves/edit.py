@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.errors import FileError, MaterialError, StorageError, from_os_error
-from understudy.facesets.moves import edit_plan
 from understudy.facesets.dfl.face_file import SIDECAR_SUFFIX, sidecar_path
+from understudy.facesets.moves import edit_plan
 from understudy.facesets.moves.edit_plan import Pair, Plan
 from understudy.files import fsync, make_dir
 from understudy.workspace import Workspace

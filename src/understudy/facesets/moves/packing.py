@@ -15,8 +15,8 @@ import numpy as np
 from understudy import files
 from understudy.errors import FileError, FormatError
 from understudy.facesets.dfl import containers
-from understudy.facesets.dfl.face_file import MAX_FACE_BYTES, parse_face, sidecar_path
 from understudy.facesets.dfl.entry_names import inside
+from understudy.facesets.dfl.face_file import MAX_FACE_BYTES, parse_face, sidecar_path
 from understudy.facesets.dfl.metadata import SIDECAR_KEY, encode_mask, read_metadata, stored_mask
 from understudy.facesets.dfl.pack import PackedFace, PakItem, digest
 from understudy.types import FaceSample, FaceType

@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float
 
 from understudy.errors import MaterialError
 from understudy.faces.identity.registry import EMBEDDERS, Embeddings
-from understudy.facesets.sorting.identity import identity_order, keep_like
 from understudy.facesets.sorting.best import best_faces
 from understudy.facesets.sorting.chains import difference_chain, dissimilarity, histogram_order
 from understudy.facesets.sorting.duplicates import duplicates
+from understudy.facesets.sorting.identity import identity_order, keep_like
 from understudy.facesets.sorting.look import KINDS, Look
 from understudy.facesets.sorting.table import Table
 from understudy.job import Job

@@ -16,9 +16,9 @@ from understudy import files
 from understudy.errors import FormatError, UnderstudyError
 from understudy.faces.pose import direction_words, head_pose
 from understudy.facesets.dfl import containers, face_file, pack
-from understudy.facesets.faceset import LooseFace, list_loose
 from understudy.facesets.dfl.meta import META_NAME, read_meta
 from understudy.facesets.dfl.metadata import SIDECAR_KEY, Metadata, read_metadata, to_sample
+from understudy.facesets.faceset import LooseFace, list_loose
 from understudy.facesets.moves.packing import FACE_NUMBERS
 from understudy.types import FaceSample, Image
 

@@ -23,9 +23,9 @@ class PackOptions(StepOptions):
 def pack(options: PackOptions, job: Job) -> Report:
     """One pak that holds every face that was looked at and read back."""
     from understudy.errors import FileError, MaterialError
-    from understudy.facesets.moves import edit
-    from understudy.facesets.faceset import list_loose
     from understudy.facesets.dfl.pack import PAK_NAME, PakItem, write_pak
+    from understudy.facesets.faceset import list_loose
+    from understudy.facesets.moves import edit
     from understudy.facesets.moves.packing import look_at
     from understudy.files import remove_leftovers
 

@@ -25,8 +25,8 @@ def recover_names(options: RecoverNamesOptions, job: Job) -> Report:
         FileError: the faces are in a pak, or a name is taken by a picture that is no face; nothing
             was renamed.
     """
-    from understudy.facesets.moves.edit import Move, apply_moves
     from understudy.facesets.faceset import Faceset
+    from understudy.facesets.moves.edit import Move, apply_moves
     from understudy.facesets.moves.rename import origin_of, original_names
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)

@@ -17,10 +17,10 @@ class SaveMetaOptions(StepOptions):
 def save_meta(options: SaveMetaOptions, job: Job) -> Report:
     """`meta.dat` in the faceset with the metadata of every face; an older one goes to the trash."""
     from understudy.errors import MaterialError
-    from understudy.facesets.moves import edit
     from understudy.facesets.dfl.face_file import read_file_header
-    from understudy.facesets.faceset import list_loose
     from understudy.facesets.dfl.meta import META_NAME, SavedFace, save_face, write_meta
+    from understudy.facesets.faceset import list_loose
+    from understudy.facesets.moves import edit
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     edit.recover(folder)

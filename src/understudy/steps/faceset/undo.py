@@ -88,9 +88,9 @@ def _undo(folder: Path, last: str, replaced: list[Path], *, side: Side | None) -
 
 def _replaced(folder: Path, operation: str) -> list[Path]:
     """Faces that an extraction made in the place of those it moved away."""
-    from understudy.facesets.moves import edit_plan
-    from understudy.facesets.faceset import is_picture_name, list_loose
     from understudy.facesets.dfl.pack import PAK_NAME
+    from understudy.facesets.faceset import is_picture_name, list_loose
+    from understudy.facesets.moves import edit_plan
     from understudy.steps import extract_records as records
 
     if operation == records.RESTART:

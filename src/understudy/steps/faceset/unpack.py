@@ -20,8 +20,8 @@ class UnpackOptions(StepOptions):
 def unpack(options: UnpackOptions, job: Job) -> Report:
     """The pak's faces in the folder, persons in sub-folders; the pak itself goes to the trash."""
     from understudy.errors import MaterialError
-    from understudy.facesets.moves import edit
     from understudy.facesets.dfl.pack import PAK_NAME, read_index
+    from understudy.facesets.moves import edit
     from understudy.facesets.moves.packing import unpack_face
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)

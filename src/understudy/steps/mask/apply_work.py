@@ -13,8 +13,8 @@ from typing import Any  # JSON values
 
 from understudy.errors import FileError
 from understudy.facesets.dfl import face_file
-from understudy.facesets.moves.edit import trash_dir
 from understudy.facesets.faceset import Faceset
+from understudy.facesets.moves.edit import trash_dir
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
 from understudy.masks.painter import MaskPainter, Prepared, hardened, smoothed

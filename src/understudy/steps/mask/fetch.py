@@ -43,8 +43,8 @@ def fetch(options: FetchOptions, job: Job) -> Report:
         MaterialError: there are no faces, or none has labels.
         FileError: faces to be moved away are in a pak.
     """
-    from understudy.facesets.moves import edit
     from understudy.facesets.faceset import Faceset
+    from understudy.facesets.moves import edit
     from understudy.files import make_dir, remove_leftovers
     from understudy.masks.polygons import is_labelled
 

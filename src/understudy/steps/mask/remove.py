@@ -25,8 +25,8 @@ def remove(options: RemoveOptions, job: Job) -> Report:
     """
     from dataclasses import replace
 
-    from understudy.facesets.moves.edit import trash_dir
     from understudy.facesets.faceset import Faceset
+    from understudy.facesets.moves.edit import trash_dir
 
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     faceset = Faceset.open(folder)

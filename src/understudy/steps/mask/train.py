@@ -12,8 +12,8 @@ from understudy.models.config import ModelConfig
 from understudy.options import option, parse
 from understudy.steps.perform import StepOptions
 from understudy.training.plan.options import Precision, TrainOptions
-from understudy.training.plan.recipe_book import find_recipe
 from understudy.training.plan.presets import PRESETS
+from understudy.training.plan.recipe_book import find_recipe
 from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
 

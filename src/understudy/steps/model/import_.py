@@ -82,10 +82,9 @@ def _convert(source: "DflModel", target: Path, job: Job) -> list[str]:
     """Writes the model of ours; what was said of the files it came from."""
     from understudy import files
     from understudy.errors import from_os_error
-    from understudy.training.state import shelf_moves
+    from understudy.training.state import import_dfl, shelf_moves
     from understudy.training.state.backups import remove
     from understudy.training.state.model_folder import DFL_OPTIONS, create_model
-    from understudy.training.state import import_dfl
 
     told: list[str] = []
 

@@ -22,19 +22,19 @@ from understudy.job import Job
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.face_model import FaceModel, as_face_model
-from understudy.training.samples.batches import BatchSource, Side
-from understudy.training.loop.beginning import to_load_by
-from understudy.training.loop.trainer import Trainer
-from understudy.training.samples.mask_batches import MaskBatch
-from understudy.training.step.mask_step import MaskLosses
-from understudy.training.plan.options import TrainOptions
-from understudy.training.plan.setting import changed
-from understudy.training.loop.sides import load_side
-from understudy.training.state.model_folder import ModelFolder
-from understudy.training.samples.batch import Batch
-from understudy.training.step.face_step import StepLosses, TrainStep
 from understudy.training.distributed.team import Team
 from understudy.training.distributed.wire import FirstEnd, OtherEnd, Over, Word
+from understudy.training.loop.beginning import to_load_by
+from understudy.training.loop.sides import load_side
+from understudy.training.loop.trainer import Trainer
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.setting import changed
+from understudy.training.samples.batch import Batch
+from understudy.training.samples.batches import BatchSource, Side
+from understudy.training.samples.mask_batches import MaskBatch
+from understudy.training.state.model_folder import ModelFolder
+from understudy.training.step.face_step import StepLosses, TrainStep
+from understudy.training.step.mask_step import MaskLosses
 from understudy.types import FaceSample
 
 Faces = Sequence[FaceSample]

@@ -18,8 +18,8 @@ from torch._C._distributed_c10d import Store, TCPStore
 from torch.distributed.rendezvous import rendezvous
 
 from understudy.processes import Place
-from understudy.training.samples.batches import Share
 from understudy.training.distributed.wire import FirstEnd, OtherEnd
+from understudy.training.samples.batches import Share
 
 ARRIVAL = timedelta(minutes=5)
 """How long processes wait for one another at the start."""

@@ -7,18 +7,17 @@ from collections.abc import Callable
 
 from understudy.errors import OptionError
 from understudy.models import build
-from understudy.training.monitor.health import cure
-from understudy.training.state.history import History
-from understudy.training.step.mask_step import MaskStep
-from understudy.training.plan.options import TrainOptions
 from understudy.training.loop.pace import share_done
-from understudy.training.plan.phases import Plan
 from understudy.training.loop.pretraining import end_pretraining
+from understudy.training.monitor.health import cure
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.phases import Plan
 from understudy.training.plan.setting import told_of
+from understudy.training.state.history import History
 from understudy.training.state.model_folder import ModelFolder, load_weights
-from understudy.training.state.train_state import TrainState
+from understudy.training.state.train_state import TrainState, loss_names
 from understudy.training.step.face_step import TrainStep
-from understudy.training.state.train_state import loss_names
+from understudy.training.step.mask_step import MaskStep
 
 Say = Callable[[str], None]
 

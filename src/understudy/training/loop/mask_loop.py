@@ -13,25 +13,20 @@ from torch import Tensor
 from understudy.job import Job
 from understudy.models.mask_net import MaskModel, as_mask_model
 from understudy.models.model import Model
-from understudy.training.samples.bank import (
-    build_bank,
-    covers,
-    face_planes,
-    names_in_time,
-    split_held_out,
-)
-from understudy.training.state.history import History
-from understudy.training.samples.labels import Material, label_planes
+from understudy.training.loop.result import TrainResult
 from understudy.training.loop.trainer import Trainer
-from understudy.training.samples.mask_batches import MaskSide, MaskSource
-from understudy.training.step.mask_step import MaskStep
 from understudy.training.monitor.mask_watch import MaskWatch
 from understudy.training.plan.options import TrainOptions
 from understudy.training.plan.phases import Plan
-from understudy.training.loop.result import TrainResult
+from understudy.training.samples.bank import build_bank
+from understudy.training.samples.held_out import names_in_time, split_held_out
+from understudy.training.samples.labels import Material, label_planes
+from understudy.training.samples.mask_batches import MaskSide, MaskSource
+from understudy.training.samples.planes import covers, face_planes
+from understudy.training.state.history import History
 from understudy.training.state.model_folder import ModelFolder
-from understudy.training.state.train_state import TrainState
-from understudy.training.state.train_state import loss_names
+from understudy.training.state.train_state import TrainState, loss_names
+from understudy.training.step.mask_step import MaskStep
 from understudy.types import FaceSample, FaceType
 
 _SHOWN = 4  # faces of each side

@@ -12,7 +12,6 @@ from understudy.job import Job
 from understudy.models.devices import choose_device
 from understudy.models.face_model import as_face_model
 from understudy.models.model import Model
-from understudy.training.samples.batches import WHOLE, BatchSource
 from understudy.training.loop.beginning import (
     begin,
     phases_ahead,
@@ -21,16 +20,17 @@ from understudy.training.loop.beginning import (
     take_up,
     to_load_by,
 )
-from understudy.training.plan.options import TrainOptions
-from understudy.training.plan.phases import Plan
-from understudy.training.step.portions import shortage_named
+from understudy.training.loop.sides import load_sides
 from understudy.training.memory.preflight import Preflight
 from understudy.training.monitor.shown import ShownFaces
-from understudy.training.loop.sides import load_sides
+from understudy.training.monitor.watch import Watch
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.phases import Plan
+from understudy.training.samples.batches import WHOLE, BatchSource
 from understudy.training.state.model_folder import ModelFolder
 from understudy.training.state.train_state import TrainState
 from understudy.training.step.face_step import TrainStep
-from understudy.training.monitor.watch import Watch
+from understudy.training.step.portions import shortage_named
 from understudy.types import FaceSample
 
 

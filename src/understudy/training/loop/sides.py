@@ -12,10 +12,11 @@ from jaxtyping import Int64
 
 from understudy.job import Job
 from understudy.models.config import ModelConfig
-from understudy.training.samples.bank import build_bank, names_in_time, split_held_out
-from understudy.training.samples.batches import WHOLE, Share, Side
-from understudy.training.plan.options import TrainOptions, in_force
 from understudy.training.memory.preflight import Room
+from understudy.training.plan.options import TrainOptions, in_force
+from understudy.training.samples.bank import build_bank
+from understudy.training.samples.batches import WHOLE, Share, Side
+from understudy.training.samples.held_out import names_in_time, split_held_out
 from understudy.types import FaceSample
 
 

@@ -15,11 +15,11 @@ import torch
 
 from understudy.errors import StorageError
 from understudy.job import Job
-from understudy.training.state.history import History, is_likeness
-from understudy.training.plan.options import TrainOptions
 from understudy.training.loop.pace import seconds_left
 from understudy.training.monitor.preview import preview_picture, write_loss_graph, write_preview
 from understudy.training.monitor.sheets import Sheet
+from understudy.training.plan.options import TrainOptions
+from understudy.training.state.history import History, is_likeness
 from understudy.training.state.train_state import TrainState
 
 R = TypeVar("R")

@@ -15,23 +15,23 @@ from torch import Tensor
 
 from understudy.errors import Cancelled, MemoryShortError, OptionError, StateError
 from understudy.job import Job, Values
-from understudy.training.state.backups import backed_up_seconds
 from understudy.training.loop.beginning import back_to_save, check_measurable, move_on
-from understudy.training.monitor.health import Health, Unhealthy
-from understudy.training.state.history import is_likeness
-from understudy.training.samples.mask_batches import MaskBatch
-from understudy.training.step.mask_step import MaskLosses
-from understudy.training.plan.options import TrainOptions, without_effect
 from understudy.training.loop.pace import SaveClock, learning_rate, share_done, why_ended
-from understudy.training.plan.phases import Plan
-from understudy.training.step.portions import shortage_named
 from understudy.training.loop.result import TrainResult, mean_of_last
-from understudy.training.plan.setting import changed, told_of
 from understudy.training.loop.setup import Setup
-from understudy.training.state.model_folder import ModelFolder
-from understudy.training.samples.batch import Batch
-from understudy.training.step.face_step import StepLosses
 from understudy.training.loop.telling import Previews, Teller
+from understudy.training.monitor.health import Health, Unhealthy
+from understudy.training.plan.options import TrainOptions, without_effect
+from understudy.training.plan.phases import Plan
+from understudy.training.plan.setting import changed, told_of
+from understudy.training.samples.batch import Batch
+from understudy.training.samples.mask_batches import MaskBatch
+from understudy.training.state.backups import backed_up_seconds
+from understudy.training.state.history import is_likeness
+from understudy.training.state.model_folder import ModelFolder
+from understudy.training.step.face_step import StepLosses
+from understudy.training.step.mask_step import MaskLosses
+from understudy.training.step.portions import shortage_named
 from understudy.types import FaceSample
 
 ROLLBACKS_MAX = 3  # in a row, without a good save between them

@@ -19,11 +19,11 @@ from torch.utils._pytree import tree_leaves
 from understudy.models import outline
 from understudy.models.config import ModelConfig
 from understudy.models.model import Model
+from understudy.training.plan.options import TrainOptions
+from understudy.training.step.face_step import TrainStep
 from understudy.training.step.lodging import Lodging
 from understudy.training.step.mask_step import MaskStep
 from understudy.training.step.optimizers import DEVICE_PIECE
-from understudy.training.plan.options import TrainOptions
-from understudy.training.step.face_step import TrainStep
 
 META = torch.device("meta")
 _ITERATION = "iteration"

@@ -14,13 +14,13 @@ import torch
 
 from understudy.errors import MemoryShortError
 from understudy.models.devices import free_memory
-from understudy.training.samples.bank import usual_host_bytes
 from understudy.training.memory.footprint import AnyStep, Footprint, MakeStep, footprint
-from understudy.training.step.lodging import HOST
 from understudy.training.memory.meter import Meter
-from understudy.training.plan.options import TrainOptions
-from understudy.training.state.model_folder import ModelFolder
 from understudy.training.memory.ways import Way, smaller_models, ways_to_take_less
+from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.bank import usual_host_bytes
+from understudy.training.state.model_folder import ModelFolder
+from understudy.training.step.lodging import HOST
 
 Say = Callable[[str], None]
 

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from understudy.training.state.history import is_likeness
 from understudy.training.plan.options import TrainOptions
+from understudy.training.state.history import is_likeness
 
 COLLAPSE_SHARE = 0.7
 """A likeness below this share of the best one, twice in a row, is a collapse."""

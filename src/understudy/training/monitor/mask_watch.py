@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from understudy.training.monitor.sheets import Sheet, sheet_of_columns
 from understudy.training.samples.mask_batches import MaskBatch, MaskSide, MaskSource
 from understudy.training.step.mask_step import MaskStep
-from understudy.training.monitor.sheets import Sheet, sheet_of_columns
 
 _MEASURED_MAX = 64  # faces kept aside that are painted for a measure
 _BATCH = 8

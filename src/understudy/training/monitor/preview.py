@@ -14,8 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from understudy import files
 from understudy.errors import from_os_error
-from understudy.training.state.history import History
 from understudy.training.monitor.sheets import Face, Sheet
+from understudy.training.state.history import History
 
 _TILE_MIN = 160
 _NARROWEST_PX = 640  # what title and graph need

@@ -14,18 +14,15 @@ import torch
 from understudy.errors import OptionError, UnderstudyError
 from understudy.job import Job
 from understudy.models.config import ModelConfig
-from understudy.training.samples import augment
-from understudy.training.samples.bank import (
-    OVERSAMPLING,
-    face_planes,
-    names_in_time,
-    split_held_out,
-)
-from understudy.training.samples.batches import side_batch
-from understudy.training.plan.options import TrainOptions
-from understudy.training.samples.paging import nearest
 from understudy.training.monitor.sheets import num_rows
+from understudy.training.plan.options import TrainOptions
+from understudy.training.samples import augment
+from understudy.training.samples.bank import OVERSAMPLING
 from understudy.training.samples.batch import SideBatch
+from understudy.training.samples.batches import side_batch
+from understudy.training.samples.held_out import names_in_time, split_held_out
+from understudy.training.samples.paging import nearest
+from understudy.training.samples.planes import face_planes
 from understudy.types import FaceSample
 
 

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from understudy.models.face_model import FaceModel, View
-from understudy.training.samples.batches import BatchSource, Side
 from understudy.training.monitor.health import likeness
 from understudy.training.monitor.sheets import Sheet, as_shown, sheets
 from understudy.training.samples.batch import SideBatch
+from understudy.training.samples.batches import BatchSource, Side
 from understudy.training.step.face_step import TrainStep
 
 _MEASURED_MAX = 16  # faces of each side painted for a measure

@@ -9,35 +9,32 @@ grid: measured against area-exact targets that is 46 dB (the predecessor's two c
 aliased), at a quarter of the cost of a cubic read; storing at twice the resolution gains nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from understudy.errors import MaterialError, UnderstudyError
-from understudy.faces.align import PADDING, face_matrix
 from understudy.faces.pose import head_pose
-from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
 from understudy.host_memory import host_memory
 from understudy.job import Job
 from understudy.models.devices import free_memory, is_pinnable
 from understudy.training.samples.paging import PagedPlanes, nearest
 from understudy.training.samples.pairing import Shapes, shapes_of
-from understudy.types import FaceSample, FaceType, Mask
+from understudy.training.samples.planes import covers, face_planes, picture_side
+from understudy.types import FaceSample, FaceType
 
 OVERSAMPLING = 1.5
 _MEMORY_SHARE = 0.4  # of the free memory of an accelerator that the faces of a side may take
 _HOST_SHARE, _HOST_MAX = 1 / 8, 2 << 30  # of the machine's memory; the same in bytes
 _UNKNOWN_MEMORY = 8 << 30  # of a machine that does not say
-_RUN_LENGTH = 4  # faces held out in a row: neighbours on film are too alike to measure by
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,43 +137,37 @@ def build_bank(
     _check(faces, face_type, side)
     known = list(faces)
     size = resolution if parity else int(resolution * OVERSAMPLING) // 2 * 2
-    channels = 5 if eyes_mouth else 4
     plan = partial(planes_of or face_planes, size=size, face_type=face_type)
     plan = plan if planes_of else partial(plan, eyes_mouth=eyes_mouth)
     names = tuple(face.name or face.source_name or str(i) for i, face in enumerate(known))
     make = _Maker(faces, names, partial(plan, parity=parity), job=job, side=side)
-
-    @cache
-    def yaw() -> Float64[np.ndarray, " n"]:
-        return np.array([head_pose(face.landmarks, _side_of(face))[1] for face in known])
-
-    @cache
-    def shapes() -> Shapes:
-        return shapes_of(known, [_side_of(face) for face in known], face_type)
-
+    yaw, shapes = cache(partial(_yaw_of, known)), cache(partial(_shapes_of, known, face_type))
     held, places = _held_among(len(known), held)
+    channels = 5 if eyes_mouth else 4
     shape = (len(held), channels, size, size)
     place = _place(shape, device, device_bytes=device_bytes, host_bytes=host_bytes)
     told = f"{side}: {len(held)} faces at {size} px, {np.prod(shape) / 1e9:.2f} GB"
     make_held = partial(_make_at, make, held)
-    if place is None:
-        paged = PagedPlanes(
-            make_held,
-            count=len(held),
-            channels=channels,
-            size=size,
-            folder=cache_dir,
-            workers=workers,
-        )
-        how = "kept in a file" if paged.keeps else "not kept, as the disk has no room"
-        job.message(f"{told}, too much for memory: read when needed, {how}")
-        return SampleBank(paged, yaw, shapes, names, device, places)
-    planes = torch.empty(*shape, dtype=torch.uint8, device=place)
-    _fill(planes, make_held, job=job, side=side, workers=workers)
-    job.message(
-        f"{told} in the memory of {'the ' if place == device else 'the host, not '}{device}"
+    if place is not None:
+        planes = torch.empty(*shape, dtype=torch.uint8, device=place)
+        _fill(planes, make_held, job=job, side=side, workers=workers)
+        where = f"{'the ' if place == device else 'the host, not '}{device}"
+        job.message(f"{told} in the memory of {where}")
+        return SampleBank(planes, yaw, shapes, names, device, places)
+    paged = PagedPlanes(
+        make_held, count=len(held), channels=channels, size=size, folder=cache_dir, workers=workers
     )
-    return SampleBank(planes, yaw, shapes, names, device, places)
+    how = "kept in a file" if paged.keeps else "not kept, as the disk has no room"
+    job.message(f"{told}, too much for memory: read when needed, {how}")
+    return SampleBank(paged, yaw, shapes, names, device, places)
+
+
+def _yaw_of(faces: Sequence[FaceSample]) -> Float64[np.ndarray, " n"]:
+    return np.array([head_pose(face.landmarks, picture_side(face))[1] for face in faces])
+
+
+def _shapes_of(faces: Sequence[FaceSample], face_type: FaceType) -> Shapes:
+    return shapes_of(faces, [picture_side(face) for face in faces], face_type)
 
 
 def _held_among(
@@ -255,50 +246,6 @@ def _fill(
             pool.shutdown(cancel_futures=True)
 
 
-def face_planes(
-    face: FaceSample, *, size: int, face_type: FaceType, eyes_mouth: bool, parity: bool = False
-) -> UInt8[np.ndarray, "c s s"]:
-    """Planes (red, green, blue, mask, maybe eyes-mouth) of one face."""
-    image = face.image
-    shape = image.shape[:2]
-    mask = _full_mask(face, shape)
-    layers = [mask]
-    if eyes_mouth:
-        both = eyes_mask(face.landmarks, shape) + mouth_mask(face.landmarks, shape)
-        layers.append(np.clip(both, 0, 1) * (mask > 0))
-    move = _mover(face, shape[0], size=size, face_type=face_type, parity=parity)
-    pictures = [move(image, True), *(move(layer, False) for layer in layers)]
-    stacked = np.concatenate([np.atleast_3d(p) for p in pictures], axis=2)
-    whole = np.rint(np.clip(stacked, 0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(whole.transpose(2, 0, 1))
-
-
-def split_held_out(
-    order: Sequence[str], *, share: float, seed: int
-) -> tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " h"]]:
-    """Indices to train on and indices kept aside, both ascending.
-
-    `order` holds what sorts the faces in time (names of their frames). Short runs of neighbours are
-    taken, spread over the clip: a single frame between two trained ones measures nothing, a long
-    run would leave a hole. Nothing is kept aside of 8 faces or fewer, never more than half.
-    """
-    count = len(order)
-    everything = np.arange(count, dtype=np.int64)
-    if share <= 0 or count <= 8:
-        return everything, np.empty(0, np.int64)
-    wanted = min(max(1, round(share * count)), count // 2)
-    in_time = np.array(sorted(range(count), key=lambda i: (order[i], i)), np.int64)
-    num_runs = -(-wanted // _RUN_LENGTH)
-    generator = np.random.default_rng([seed, 0x4E1D])
-    held: list[int] = []
-    for run, part in enumerate(np.array_split(in_time, num_runs)):
-        length = wanted * (run + 1) // num_runs - wanted * run // num_runs
-        start = int(generator.integers(0, len(part) - length + 1))
-        held.extend(int(i) for i in part[start : start + length])
-    kept_aside = np.array(sorted(held), np.int64)
-    return np.setdiff1d(everything, kept_aside), kept_aside
-
-
 def _check(faces: Sequence[FaceSample], face_type: FaceType, side: str) -> None:
     if not faces:
         raise MaterialError(
@@ -313,65 +260,6 @@ def _check(faces: Sequence[FaceSample], face_type: FaceType, side: str) -> None:
             found=f"{first.face_type.value} ({len(small)} of {len(faces)} faces are too tight)",
             remedy="Extract again with a wider face type, or train a model of a tighter one.",
         )
-
-
-def covers(have: FaceType, want: FaceType) -> bool:
-    """Whether pictures of type `have` show all that `want` needs."""
-    return have in PADDING and want in PADDING and PADDING[have] >= PADDING[want]
-
-
-def _full_mask(face: FaceSample, shape: tuple[int, int]) -> Mask:
-    """The applied mask at the picture's size, else the hull of the landmarks."""
-    if face.mask is None:
-        return hull_mask(face.landmarks, shape, face.brow_expand)
-    if face.mask.shape == shape:
-        return face.mask
-    resized = cv2.resize(face.mask, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.asarray(resized, np.float32), 0, 1)
-
-
-def _side_of(face: FaceSample) -> int:
-    """Side of the face's picture in pixels, as its landmarks tell: to decode it would take long."""
-    to_unit = face_matrix(face.landmarks, 1, face.face_type)
-    return max(1, round(1 / float(np.sqrt(abs(np.linalg.det(to_unit[:, :2]))))))
-
-
-Plane = Float32[np.ndarray, "..."]
-Move = Callable[[Plane, bool], Plane]
-
-
-def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parity: bool) -> Move:
-    """Function that brings a picture (True) or mask (False) of the face to the bank's frame."""
-    if face.face_type == face_type:
-        return lambda picture, is_image: _resize(picture, size, is_image=is_image, parity=parity)
-    matrix = face_matrix(face.landmarks, size, face_type)
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    finer = 1 if parity or scale >= 1 else int(np.ceil(1 / scale))
-    matrix = np.asarray(matrix * finer)
-    matrix[:, 2] += (finer - 1) / 2
-
-    def move(picture: Plane, is_image: bool) -> Plane:
-        made = cv2.warpAffine(
-            picture,
-            matrix,
-            (size * finer, size * finer),
-            flags=cv2.INTER_CUBIC if is_image else cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE if is_image else cv2.BORDER_CONSTANT,
-        )
-        if finer > 1:
-            made = cv2.resize(made, (size, size), interpolation=cv2.INTER_AREA)
-        return np.asarray(made, np.float32)
-
-    return move
-
-
-def _resize(picture: Plane, size: int, *, is_image: bool, parity: bool) -> Plane:
-    if picture.shape[0] == size:
-        return picture
-    kind = cv2.INTER_CUBIC if is_image or parity else cv2.INTER_LINEAR
-    if picture.shape[0] > size and not parity:
-        kind = cv2.INTER_AREA
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=kind), np.float32)
 
 
 def _place(
@@ -395,8 +283,3 @@ def _place(
 def usual_host_bytes() -> int:
     """Bytes of host memory for the faces of a side, where nothing else is said."""
     return min(_HOST_MAX, int(_HOST_SHARE * (host_memory() or _UNKNOWN_MEMORY)))
-
-
-def names_in_time(faces: Iterable[FaceSample]) -> list[str]:
-    """What sorts faces in time: the name of the frame each came from, else its own."""
-    return [face.source_name or face.name or "" for face in faces]

@@ -16,14 +16,14 @@ from torch import Tensor
 from understudy.models.amp import draw_channels
 from understudy.models.config import ModelConfig
 from understudy.models.devices import has_float64
+from understudy.training.plan.options import TrainOptions, in_force
 from understudy.training.samples import augment
 from understudy.training.samples.augment import Draws, Ranges
 from understudy.training.samples.bank import SampleBank
+from understudy.training.samples.batch import Batch, SideBatch
 from understudy.training.samples.color_match import COLOR_MATCHES
 from understudy.training.samples.decks import Deck, shuffled_deck, uniform_yaw_deck
-from understudy.training.plan.options import TrainOptions, in_force
 from understudy.training.samples.pairing import Pairing
-from understudy.training.samples.batch import Batch, SideBatch
 
 _CHANNELS, _COLORS, _PAIRS = 2, 3, 4  # places of draws beside those of the two sides
 _AHEAD = 4  # batches whose faces are fetched before they are needed

@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from understudy.errors import MaterialError
 from understudy.faces.align import face_matrix
 from understudy.masks.polygons import is_labelled, rasterize
-from understudy.training.samples.bank import covers, face_planes
+from understudy.training.samples.planes import covers, face_planes
 from understudy.types import FaceSample, FaceType, Mask
 
 LABELS_MIN = 5

@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from understudy.models.config import ModelConfig
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples import augment
 from understudy.training.samples import mask_filters as filters
 from understudy.training.samples.augment import Ranges
 from understudy.training.samples.bank import SampleBank
 from understudy.training.samples.decks import shuffled_deck
-from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.seeds import generator_of
 
 _FACES, _DRAWS, _OTHERS = 0, 1, 2  # places of draws

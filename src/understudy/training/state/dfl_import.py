@@ -21,6 +21,7 @@ from understudy.models.config import ModelConfig
 from understudy.models.dfl_weights import from_dfl, misfits, to_dfl
 from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminator
 from understudy.models.model import MODELS, Model
+from understudy.training.plan.options import TrainOptions
 from understudy.training.state import dfl_summary
 from understudy.training.state.dfl_files import (
     KINDS,
@@ -35,7 +36,6 @@ from understudy.training.state.dfl_files import (
 )
 from understudy.training.state.dfl_options import dfl_options, plain, train_options
 from understudy.training.state.history import History
-from understudy.training.plan.options import TrainOptions
 from understudy.training.state.train_state import TrainState, loss_names
 
 DFL_SIDE = 256

@@ -34,12 +34,12 @@ from understudy.errors import (
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.model import Model
+from understudy.training.plan.options import TrainOptions
+from understudy.training.plan.phases import Plan
 from understudy.training.state import history as history_file
 from understudy.training.state import tensor_file
 from understudy.training.state.backups import make_backup, remove, set_aside
 from understudy.training.state.history import History
-from understudy.training.plan.options import TrainOptions
-from understudy.training.plan.phases import Plan
 from understudy.training.state.save_mark import (
     OPTIONS,
     SAVE,

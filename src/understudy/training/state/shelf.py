@@ -13,9 +13,9 @@ from pathlib import Path
 from understudy import files
 from understudy.errors import FileError, FormatError, StateError
 from understudy.models.config import ModelConfig
+from understudy.training.plan.options import TrainOptions
 from understudy.training.state.dfl_files import DflModel, find_models, known_data
 from understudy.training.state.history import FACES, is_likeness
-from understudy.training.plan.options import TrainOptions
 from understudy.training.state.save_mark import OPTIONS, SAVE, SaveMark, read_mark
 
 RECENT = 100

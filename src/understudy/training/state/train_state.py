@@ -12,9 +12,9 @@ from torch import Tensor
 
 from understudy.models.config import ModelConfig
 from understudy.models.model import Model
-from understudy.training.state.history import FACES, History
 from understudy.training.plan.options import TrainOptions
 from understudy.training.plan.phases import Plan
+from understudy.training.state.history import FACES, History
 
 _AVERAGE = "average/"
 

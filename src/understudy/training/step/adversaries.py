@@ -20,9 +20,9 @@ from understudy.models.discriminators import CodeDiscriminator, PatchDiscriminat
 from understudy.models.face_model import Painted
 from understudy.models.losses import Target
 from understudy.models.style import looks_made, looks_real
+from understudy.training.plan.options import TrainOptions
 from understudy.training.step.lodging import Lodging
 from understudy.training.step.optimizers import Optimizer, UpdateRule
-from understudy.training.plan.options import TrainOptions
 from understudy.training.step.portions import GradientSum
 
 Say = Callable[[str], None]

@@ -29,11 +29,11 @@ from understudy.models.losses import (
     smooth_outside,
     soft_mask,
 )
+from understudy.training.plan.options import TrainOptions
 from understudy.training.samples.batch import Batch, SideBatch
 from understudy.training.step.adversaries import Gradients, Seen, seen
 from understudy.training.step.crew import Crew
 from understudy.training.step.network_step import NetworkStep
-from understudy.training.plan.options import TrainOptions
 from understudy.training.step.portions import GradientSum, Say
 from understudy.training.step.terms import Terms
 

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from understudy.models.config import ModelConfig
 from understudy.models.losses import dssim, dssim_windows
 from understudy.models.mask_net import MaskModel, Painted
-from understudy.training.step.adversaries import Gradients
-from understudy.training.samples.mask_batches import MaskBatch
-from understudy.training.step.network_step import NetworkStep
 from understudy.training.plan.options import TrainOptions
+from understudy.training.samples.mask_batches import MaskBatch
+from understudy.training.step.adversaries import Gradients
+from understudy.training.step.network_step import NetworkStep
 from understudy.training.step.portions import GradientSum, Say
 
 _WIDE = 32

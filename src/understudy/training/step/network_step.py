@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 import torch
 
 from understudy.models.model import Model
+from understudy.training.plan.options import TrainOptions, in_force
 from understudy.training.step.adversaries import Adversaries, Gradients, Reduce
 from understudy.training.step.allocator import keep_freed_memory
 from understudy.training.step.crew import Crew
 from understudy.training.step.lodging import Lodging
 from understudy.training.step.optimizers import AdaBelief, Optimizer, RmsProp, UpdateRule
-from understudy.training.plan.options import TrainOptions, in_force
 from understudy.training.step.portions import Portions, Say
 from understudy.training.step.stopwatch import Stopwatch
 

@@ -16,8 +16,8 @@ from understudy.models.style import (
     outside_loss,
     total_variation,
 )
-from understudy.training.step.adversaries import Adversaries
 from understudy.training.plan.options import TrainOptions
+from understudy.training.step.adversaries import Adversaries
 
 _NOISE = 1e-6
 _OUTSIDE_SRC, _OUTSIDE_DST = 0.02, 0.1
