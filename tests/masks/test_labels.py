@@ -170,8 +170,8 @@ def test_a_kill_between_record_and_face_loses_nothing(aligned: Path) -> None:
 HALF_MOVED = """
 import os, sys
 from pathlib import Path
-from understudy.facesets.moves import edit
-edit._place = lambda *_: os._exit(9)
+from understudy.facesets.moves import edit, transaction
+transaction._place = lambda *_: os._exit(9)
 folder = Path(sys.argv[1])
 moves = [edit.Move(folder / "00001_0.jpg", folder / "x.jpg")]
 edit.apply_moves(folder, moves, operation="sort")

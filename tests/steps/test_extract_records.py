@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from understudy.cli.main import main
-from understudy.facesets.moves import edit
+from understudy.facesets.moves import transaction
 from understudy.workspace import Workspace
 
 Told = Callable[..., str]
@@ -95,7 +95,7 @@ def test_an_undo_that_fails_leaves_the_record(
 ) -> None:
     extract(workspace, "--restart", *HEAD, "--last", "3")
     new, record = faces(workspace), workspace / "manifests" / "extract_src.jsonl"
-    before, rename = record.read_bytes(), edit._rename
+    before, rename = record.read_bytes(), transaction._rename
 
     def refuse(source: Path, target: Path) -> None:
         if target.name == "00005_0.jpg":
@@ -103,7 +103,7 @@ def test_an_undo_that_fails_leaves_the_record(
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(edit, "_rename", refuse)
+        patch.setattr(transaction, "_rename", refuse)
         assert main(["faceset", "undo", "src", "--workspace", str(workspace)]) != 0
     assert faces(workspace) == new and record.read_bytes() == before
 
@@ -113,7 +113,7 @@ def test_a_killed_undo_is_finished_by_the_next_extraction(
 ) -> None:
     old = faces(workspace)
     extract(workspace, "--restart", *HEAD, "--last", "3")
-    rename = edit._rename
+    rename = transaction._rename
 
     def stop(source: Path, target: Path) -> None:
         if target.name == "00005_0.jpg":
@@ -121,7 +121,7 @@ def test_a_killed_undo_is_finished_by_the_next_extraction(
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(edit, "_rename", stop)
+        patch.setattr(transaction, "_rename", stop)
         main(["faceset", "undo", "src", "--workspace", str(workspace)])
     assert extract(workspace)["done"] == 0
     assert faces(workspace) == old and len(trash(workspace)) == 3

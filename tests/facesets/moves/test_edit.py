@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from understudy.errors import FileError, FormatError, MaterialError, StorageError, UnsafeFileError
 from understudy.facesets.faceset import Faceset
-from understudy.facesets.moves import edit, edit_plan
+from understudy.facesets.moves import edit, edit_plan, transaction
 from understudy.facesets.moves.edit import (
     Move,
     apply_moves,
@@ -239,7 +239,7 @@ def test_opening_a_faceset_finishes_what_was_begun(
     moves = [Move(aligned / name, aligned / f"new_{name}") for name in names]
     step = 12
     with monkeypatch.context() as patch:
-        patch.setattr(edit, "_place", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr(transaction, "_place", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             apply_moves(aligned, moves, operation=f"sort {step}")
     assert not [p for p in aligned.iterdir() if p.suffix == ".jpg"]

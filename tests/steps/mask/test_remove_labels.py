@@ -83,8 +83,8 @@ KILLED = """
 import os, sys
 from understudy.cli.main import main
 from understudy.facesets.dfl import face_file
-from understudy.facesets.moves import edit
-kill_at, count, put, rename = int(sys.argv[2]), 0, face_file.files.write_bytes, edit._rename
+from understudy.facesets.moves import transaction
+kill_at, count, put, rename = int(sys.argv[2]), 0, face_file.files.write_bytes, transaction._rename
 def dying(work):
     def wrapped(*args, **named):
         global count
@@ -93,7 +93,7 @@ def dying(work):
             os._exit(9)
         return work(*args, **named)
     return wrapped
-face_file.files.write_bytes, edit._rename = dying(put), dying(rename)
+face_file.files.write_bytes, transaction._rename = dying(put), dying(rename)
 sys.exit(main(["mask", "remove-labels", "src", "--workspace", sys.argv[1]]))
 """
 

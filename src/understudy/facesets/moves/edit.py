@@ -7,21 +7,18 @@ rejected goes to `aligned_trash` beside the faceset, as DFL users know it. Knows
 files move, nor of their content.
 """
 
-import contextlib
-import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.errors import FileError, MaterialError, StorageError, from_os_error
+from understudy.errors import FileError, MaterialError
 from understudy.facesets.dfl.face_file import SIDECAR_SUFFIX, sidecar_path
 from understudy.facesets.moves import edit_plan
 from understudy.facesets.moves.edit_plan import Pair, Plan
-from understudy.files import fsync, make_dir
-from understudy.workspace import Workspace
+from understudy.facesets.moves.free_names import WITH_SIDECAR, free_name, is_there
+from understudy.facesets.moves.transaction import finish_pending, locked, run
 
 TRASH_SUFFIX = "_trash"
-_WITH_SIDECAR = (".jpg", ".jpeg")  # a PNG holds its mask of any size itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def trash_moves(
     for face in faces:
         parent = face.parent.resolve()
         inside = parent.relative_to(home) if parent.is_relative_to(home) else Path()
-        target = _free(trash / inside / face.name, taken, leaving=leaving)
+        target = free_name(trash / inside / face.name, taken, leaving=leaving)
         taken |= {target, sidecar_path(target)}
         moves.append(Move(face, target))
     return moves
@@ -84,8 +81,8 @@ def apply_moves(aligned_dir: Path, moves: Sequence[Move], *, operation: str) -> 
         WorkspaceBusyError: another process is moving files of this faceset.
     """
     root = aligned_dir.resolve().parent
-    with _locked(aligned_dir) as edits_dir:
-        _finish_pending(edits_dir)
+    with locked(aligned_dir) as edits_dir:
+        finish_pending(edits_dir)
         pairs = [pair for pair in _relative(moves, root) if pair.source != pair.target]
         _check_sources(pairs, root)
         complete = pairs + _sidecars(pairs, root)
@@ -95,7 +92,7 @@ def apply_moves(aligned_dir: Path, moves: Sequence[Move], *, operation: str) -> 
             number = edit_plan.next_number(edits_dir)
             plan = Plan(root, operation, tuple(complete), number=number, made_dirs=made)
             edit_plan.write(edits_dir, plan)
-            _run(edits_dir, plan)
+            run(edits_dir, plan)
     return len(pairs)
 
 
@@ -111,8 +108,8 @@ def recover(aligned_dir: Path) -> str | None:
     """
     if edit_plan.pending(edit_plan.edits_dir(aligned_dir)) is None:
         return None
-    with _locked(aligned_dir) as edits_dir:
-        return _finish_pending(edits_dir)
+    with locked(aligned_dir) as edits_dir:
+        return finish_pending(edits_dir)
 
 
 def operations(aligned_dir: Path) -> tuple[str, ...]:
@@ -142,7 +139,7 @@ def undo(aligned_dir: Path, *, replaced: Sequence[Path] = ()) -> Undone:
             found="none recorded",
             remedy="Sorting, trimming and sorting out faces are recorded; deleting is not.",
         )
-    with _locked(aligned_dir) as edits_dir:
+    with locked(aligned_dir) as edits_dir:
         last = edit_plan.read_record(edits_dir, max(edit_plan.numbers(edits_dir)), root)
         missing = {pair.target for pair in last.moves if not (root / pair.target).is_file()}
         coming = [pair for pair in last.moves if pair.target not in missing]
@@ -151,7 +148,7 @@ def undo(aligned_dir: Path, *, replaced: Sequence[Path] = ()) -> Undone:
         name = f"undo {last.operation}"
         plan = Plan(root, name, (*away, *back), undoes=last.number, made_dirs=last.made_dirs)
         edit_plan.write(edits_dir, plan)
-        _run(edits_dir, plan)
+        run(edits_dir, plan)
     home = {pair.target: pair.source for pair in last.moves}
     faces = [pair for pair in back if not pair.target.endswith(SIDECAR_SUFFIX)]
     renamed = ((home[pair.source], pair.target) for pair in back)
@@ -186,16 +183,13 @@ def _way_back(moves: Sequence[Pair], root: Path, *, also_leaving: Sequence[str] 
     masks: dict[str, str] = {}
     back = []
     for pair in sorted(moves, key=lambda pair: pair.source.endswith(SIDECAR_SUFFIX)):
-        home = _free(root / masks.get(pair.source, pair.source), taken, leaving=leaving)
+        home = free_name(root / masks.get(pair.source, pair.source), taken, leaving=leaving)
         taken.add(home)
-        if home.suffix.lower() in _WITH_SIDECAR:
+        if home.suffix.lower() in WITH_SIDECAR:
             old, new = sidecar_path(root / pair.source), sidecar_path(home)
             masks[old.relative_to(root).as_posix()] = new.relative_to(root).as_posix()
         back.append(Pair(pair.target, home.relative_to(root).as_posix()))
     return back
-
-
-# ---------------------------------------------------------------------- what is asked for
 
 
 def _relative(moves: Iterable[Move], root: Path) -> list[Pair]:
@@ -236,7 +230,7 @@ def _check_targets(pairs: Sequence[Pair], root: Path) -> None:
     seen: set[str] = set()
     for pair in pairs:
         path = root / pair.target
-        taken = pair.target not in leaving and _is_there(path)
+        taken = pair.target not in leaving and is_there(path)
         if taken and path.exists() and path.samefile(root / pair.source):
             taken = False  # the file's own name, where capitals make no difference
         if taken or pair.target in seen:
@@ -255,7 +249,7 @@ def _sidecars(pairs: Sequence[Pair], root: Path) -> list[Pair]:
     asked = {pair.source for pair in pairs}
     for pair in pairs:
         mask = sidecar_path(root / pair.source)
-        if (root / pair.source).suffix.lower() in _WITH_SIDECAR and mask.is_file():
+        if (root / pair.source).suffix.lower() in WITH_SIDECAR and mask.is_file():
             source = mask.relative_to(root).as_posix()
             target = sidecar_path(root / pair.target).relative_to(root).as_posix()
             if source not in asked:
@@ -264,14 +258,14 @@ def _sidecars(pairs: Sequence[Pair], root: Path) -> list[Pair]:
     for pair in found.values():
         mask = root / pair.target
         if pair.target not in found and mask.is_file() and not _has_face(mask):
-            away = _free(mask.with_name("orphan_" + mask.name), set())
+            away = free_name(mask.with_name("orphan_" + mask.name), set())
             orphans.append(Pair(pair.target, away.relative_to(root).as_posix()))
     return [pair for pair in found.values() if pair.source != pair.target] + orphans
 
 
 def _has_face(sidecar: Path) -> bool:
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    return any(sidecar.with_name(stem + suffix).is_file() for suffix in _WITH_SIDECAR)
+    return any(sidecar.with_name(stem + suffix).is_file() for suffix in WITH_SIDECAR)
 
 
 def _missing_dirs(pairs: Iterable[Pair], root: Path) -> tuple[str, ...]:
@@ -280,122 +274,3 @@ def _missing_dirs(pairs: Iterable[Pair], root: Path) -> tuple[str, ...]:
     for parent in {(root / pair.target).parent for pair in pairs}:
         wanted |= {p for p in (parent, *parent.parents) if p.is_relative_to(root)}
     return tuple(p.relative_to(root).as_posix() for p in sorted(wanted) if not p.is_dir())
-
-
-def _free(path: Path, taken: set[Path], *, leaving: Collection[Path] = ()) -> Path:
-    """`path`, or its name with "~2" and so on: one that neither a file nor a strange mask has."""
-
-    def is_taken(name: Path) -> bool:
-        return name in taken or (name not in leaving and _is_there(name))
-
-    number, name = 2, path
-    while is_taken(name) or (path.suffix.lower() in _WITH_SIDECAR and is_taken(sidecar_path(name))):
-        name = path.with_name(f"{path.stem}~{number}{path.suffix}")
-        number += 1
-    return name
-
-
-def _is_there(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
-# ---------------------------------------------------------------------- doing it
-
-
-@contextlib.contextmanager
-def _locked(aligned_dir: Path) -> Iterator[Path]:
-    """The folder of records, held for this process: a plan is never finished by two at once."""
-    edits_dir = make_dir(edit_plan.edits_dir(aligned_dir))
-    with Workspace(edits_dir).lock():
-        yield edits_dir
-
-
-def _finish_pending(edits_dir: Path) -> str | None:
-    if edit_plan.pending(edits_dir) is None:
-        return None
-    plan = edit_plan.read_pending(edits_dir)
-    _run(edits_dir, plan)
-    return plan.operation
-
-
-def _run(edits_dir: Path, plan: Plan) -> None:
-    """All moves of a plan that is on disk, or none of them if one can't be done."""
-    try:
-        _carry_out(edits_dir, plan)
-    except (OSError, FileError) as error:
-        try:
-            _take_back(edits_dir, plan)
-        except OSError as again:  # the plan stays; the next attempt goes on with it
-            raise from_os_error(again, plan.root, doing="write") from again
-        if isinstance(error, OSError):
-            raise from_os_error(error, plan.root, doing="write") from error
-        raise
-    edit_plan.close(edits_dir, plan)
-
-
-def _carry_out(edits_dir: Path, plan: Plan) -> None:
-    """The moves of a plan from wherever an earlier attempt was stopped.
-
-    First every file goes aside under a hidden name, then each to its target. The plan's own name
-    says which of the two is under way, so that a name that is both source and target is never
-    taken for the wrong file.
-    """
-    if not edit_plan.is_placing(edits_dir):
-        for index, pair in enumerate(plan.moves):
-            if not plan.aside(index).exists() and (plan.root / pair.source).exists():
-                _rename(plan.root / pair.source, plan.aside(index))
-        _sync(plan)
-        edit_plan.begin_placing(edits_dir)
-    for index, pair in enumerate(plan.moves):
-        if plan.aside(index).exists():
-            _place(plan.aside(index), plan.root / pair.target)
-    if plan.undoes:
-        _remove_empty(plan)
-    _sync(plan)
-
-
-def _place(aside: Path, target: Path) -> None:
-    make_dir(target.parent)
-    if _is_there(target):
-        raise StorageError(
-            target,
-            expected="a free name",
-            found="a file that was put there meanwhile",
-            remedy="Nothing was moved; start again when no other program writes there.",
-        )
-    _rename(aside, target)
-
-
-def _take_back(edits_dir: Path, plan: Plan) -> None:
-    """Every file under its old name again, after a move failed."""
-    if edit_plan.is_placing(edits_dir):
-        for index, pair in enumerate(plan.moves):
-            # A file still aside was not placed: what lies at its target is another's.
-            if not plan.aside(index).exists() and (plan.root / pair.target).exists():
-                _rename(plan.root / pair.target, plan.aside(index))
-        _sync(plan)
-        edit_plan.end_placing(edits_dir)
-    for index, pair in enumerate(plan.moves):
-        if plan.aside(index).exists():
-            _rename(plan.aside(index), _free(plan.root / pair.source, set()))
-    _sync(plan)
-    edit_plan.drop(edits_dir)
-
-
-def _rename(source: Path, target: Path) -> None:
-    source.rename(target)
-
-
-def _sync(plan: Plan) -> None:
-    folders = {(plan.root / p).parent for pair in plan.moves for p in (pair.source, pair.target)}
-    for folder in sorted(folders):
-        if folder.is_dir():
-            fsync(folder)
-
-
-def _remove_empty(plan: Plan) -> None:
-    """Take away the folders the undone operation had made, unless something lies in them."""
-    for folder in reversed(plan.made_dirs):
-        path = plan.root / folder
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
