@@ -74,13 +74,7 @@ def sort(options: SortOptions, job: Job) -> Report:
     from understudy.facesets.sorting.methods import SORTS, SortSettings
     from understudy.facesets.sorting.table import measure
 
-    if options.like and options.by != "identity":
-        raise OptionError(
-            "--like",
-            expected="--by identity with it",
-            found=f"--by {options.by}",
-            remedy="Add --by identity, or leave --like out.",
-        )
+    _check(options)
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     finished = edit.recover(folder)
     if finished:
@@ -95,14 +89,7 @@ def sort(options: SortOptions, job: Job) -> Report:
         like=options.like,
     )
     table = measure(folder, method.kinds_with(settings), job)
-    damaged = [folder / item for item in dict.fromkeys(f.item for f in job.failures)]
-    if len(damaged) > len(table):  # no faults of single files
-        raise MaterialError(
-            folder,
-            expected="pictures that can be read",
-            found=f"{len(damaged)} that can't: {job.failures[0].reason}",
-            remedy="Nothing was moved. Check the folder and the disk.",
-        )
+    damaged = _damaged(folder, table, job)
     table, drawn = _without_debug_pictures(table)
     kept, rejected = _orders(table, method, settings, job)
     if options.reverse:
@@ -128,6 +115,33 @@ def sort(options: SortOptions, job: Job) -> Report:
     job.check()
     edit.apply_moves(folder, moves, operation=f"sort {options.by}")
     return _report(options, table, kept=sum(map(len, kept.values())), out=out, damaged=damaged)
+
+
+def _check(options: SortOptions) -> None:
+    if options.like and options.by != "identity":
+        raise OptionError(
+            "--like",
+            expected="--by identity with it",
+            found=f"--by {options.by}",
+            remedy="Add --by identity, or leave --like out.",
+        )
+
+
+def _damaged(folder: Path, table: "Table", job: Job) -> list[Path]:
+    """Pictures that could not be measured.
+
+    Raises:
+        MaterialError: so many that it is no fault of single files.
+    """
+    damaged = [folder / item for item in dict.fromkeys(f.item for f in job.failures)]
+    if len(damaged) > len(table):
+        raise MaterialError(
+            folder,
+            expected="pictures that can be read",
+            found=f"{len(damaged)} that can't: {job.failures[0].reason}",
+            remedy="Nothing was moved. Check the folder and the disk.",
+        )
+    return damaged
 
 
 def _without_debug_pictures(table: "Table") -> "tuple[Table, list[Path]]":
