@@ -11,6 +11,7 @@ from understudy.options import option, parse
 from understudy.processes import is_further_one
 from understudy.steps.perform import StepOptions
 from understudy.steps.together import Meeting, called_together, first_of
+from understudy.steps.train_course import Course, course_of, is_over
 from understudy.steps.train_team import help_to_train, train_together
 from understudy.training.plan.options import TrainOptions
 from understudy.training.plan.presets import PRESETS, Preset
@@ -19,6 +20,7 @@ from understudy.types import FaceType, Report
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from understudy.training.loop.result import TrainResult
     from understudy.training.state.model_folder import SaveFacts
 
 PresetName = Literal["demo", "quick96", "saehd", "amp"]
@@ -26,7 +28,6 @@ FIXED = (
     *("resolution", "face_type", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims"),
     *("inter_dims", "morph_factor"),
 )
-_TRAINING = frozenset(TrainOptions.model_fields)
 
 
 class TrainStepOptions(StepOptions, TrainOptions):
@@ -100,23 +101,10 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
     path = workspace.model_dir / options.model
     exists = (path / "config.json").exists()
     folder = open_model(path) if exists else None
-    recipe = None
-    if options.recipe is not None:
-        _, device = first_of(meeting, options.devices, options.device)
-        recipe = find_recipe(options.recipe).for_device(device.type)
-    given = recipe.preset if recipe is not None and options.preset is None else None
-    base = given or PRESETS[options.preset or "quick96"]
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
-    config = config_for(options, base, folder.config if folder is not None else None)
-    _check_swaps(options, config)
-    if folder is not None and options.preset and config != config_for(options, base, None):
-        job.message(f"model {options.model} stays as it was made; --preset is for a new one")
-    begins = recipe is not None and (newest is None or not _follows(newest, options.recipe))
-    training = options_for(options, base, newest.options if newest and not begins else None)
-    settings = {n: getattr(training, n) for n in options.model_fields_set & _TRAINING}
-    plan = newest.plan.with_settings(settings) if newest and newest.plan else None
-    if recipe is not None:
-        plan = recipe.plan(options.recipe or "", settings)
+    existing = folder.config if folder is not None else None
+    config, course = _settle(options, job, meeting, existing=existing, newest=newest)
+    training, settings, plan = course
     choose_device(training.device)  # one that is not there is refused before faces are looked at
     if training.tensorboard:
         check_tensorboard()
@@ -126,17 +114,11 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
     if folder is None and config.notice:
         job.message(config.notice)
     folder = folder or create_model(path, config)
-    if newest is not None and _is_over(training, newest):
-        return Report(
-            "train",
-            skipped=newest.iteration,
-            outputs=[path],
-            details={
-                "summary": f"trained to iteration {newest.iteration}",
-                "unit": "iteration",
-            },
-        )
     start = newest.iteration if newest else 0
+    if newest is not None and is_over(training, newest):
+        summary = f"trained to iteration {start}"
+        details = {"summary": summary, "unit": "iteration"}
+        return Report("train", skipped=start, outputs=[path], details=details)
     faces = [FaceList(faceset, refuse=job.fail) for faceset in (src, dst)]
     for failure in (*src.skipped, *dst.skipped):
         job.fail(failure.item, failure.reason)
@@ -152,10 +134,47 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
             plan=plan,
             job=job,
         )
-    report = Report("train", done=result.iteration - start, skipped=start, outputs=[path])
     if result.reason:
         job.message(f"training ended: {result.reason}")
-    report.details = {
+    details = _details(result, config)
+    return Report(
+        "train", done=result.iteration - start, skipped=start, outputs=[path], details=details
+    )
+
+
+def _settle(
+    options: TrainStepOptions,
+    job: Job,
+    meeting: Meeting | None,
+    *,
+    existing: ModelConfig | None,
+    newest: "SaveFacts | None",
+) -> tuple[ModelConfig, Course]:
+    """Shape of the model and the course of the run, of what is asked for and what is on disk."""
+    recipe = None
+    if options.recipe is not None:
+        _, device = first_of(meeting, options.devices, options.device)
+        recipe = find_recipe(options.recipe).for_device(device.type)
+    given = recipe.preset if recipe is not None and options.preset is None else None
+    base = given or PRESETS[options.preset or "quick96"]
+    config = _config(options, base, existing)
+    if config.kind == "XSeg":
+        raise OptionError(
+            "--recipe" if options.recipe else "--model",
+            expected="a model that swaps faces",
+            found=f"{options.recipe or options.model}, which is of masks",
+            remedy="Train it with: understudy mask train",
+        )
+    if existing is not None and options.preset and config != _config(options, base, None):
+        job.message(f"model {options.model} stays as it was made; --preset is for a new one")
+    course = course_of(
+        options, base=base.options, newest=newest, recipe=recipe, recipe_name=options.recipe
+    )
+    return config, course
+
+
+def _details(result: "TrainResult", config: ModelConfig) -> dict[str, Any]:
+    return {
         "summary": f"trained to iteration {result.iteration}",
         "unit": "iteration",
         "reason": result.reason,
@@ -166,17 +185,6 @@ def _train(options: TrainStepOptions, job: Job, meeting: Meeting | None) -> Repo
         "measures": result.measures,
         "config": config.model_dump(mode="json"),
     }
-    return report
-
-
-def _check_swaps(options: TrainStepOptions, config: ModelConfig) -> None:
-    if config.kind == "XSeg":
-        raise OptionError(
-            "--recipe" if options.recipe else "--model",
-            expected="a model that swaps faces",
-            found=f"{options.recipe or options.model}, which is of masks",
-            remedy="Train it with: understudy mask train",
-        )
 
 
 def _help(options: TrainStepOptions, job: Job) -> Report:
@@ -218,21 +226,7 @@ def _face_dirs(
     return options.pretrain_faces, options.pretrain_faces
 
 
-def _follows(newest: "SaveFacts", recipe: str | None) -> bool:
-    """Whether the model is already trained by this recipe."""
-    return newest.plan is not None and newest.plan.recipe == recipe
-
-
-def _is_over(training: TrainOptions, newest: "SaveFacts") -> bool:
-    """Whether the save has reached what is asked for, so that no face need be loaded."""
-    reached = bool(training.target_iter) and newest.iteration >= training.target_iter
-    timed_out = bool(training.minutes) and newest.seconds >= 60 * training.minutes
-    return reached or timed_out
-
-
-def config_for(
-    options: TrainStepOptions, base: Preset, existing: ModelConfig | None
-) -> ModelConfig:
+def _config(options: TrainStepOptions, base: Preset, existing: ModelConfig | None) -> ModelConfig:
     """Shape of the model: of the one on disk, or the preset's with what was asked for.
 
     Raises:
@@ -251,17 +245,3 @@ def config_for(
                 remedy="Leave it out, or give the new model another --model.",
             )
     return existing
-
-
-def options_for(
-    options: TrainStepOptions, base: Preset, stored: TrainOptions | None
-) -> TrainOptions:
-    """Training options: those of the last run or the preset, with what was given now."""
-    given: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in options.model_fields_set & set(TrainOptions.model_fields)
-    }
-    before = base.options if stored is None else stored
-    # a limit given now replaces those of before: --target-iter is not cut short by old minutes
-    limits = {"target_iter": 0, "minutes": 0.0} if {"target_iter", "minutes"} & set(given) else {}
-    return parse(TrainOptions, before.model_dump() | limits | given)

@@ -11,6 +11,7 @@ from understudy.job import Job
 from understudy.models.config import ModelConfig
 from understudy.options import option, parse
 from understudy.steps.perform import StepOptions
+from understudy.steps.train_course import course_of, is_over
 from understudy.training.plan.options import Precision, TrainOptions
 from understudy.training.plan.presets import PRESETS
 from understudy.training.plan.recipe_book import find_recipe
@@ -115,22 +116,19 @@ def train(options: MaskTrainOptions, job: Job) -> Report:
     folder = open_model(path) if exists else None
     config = _config(options, folder.config if folder else None)
     newest = folder.newest(job.message) if folder is not None and folder.has_save else None
-    stored = newest.options if newest else None
     base = recipe.options if recipe is not None else PRESETS[_preset(options)].options
-    training = _training(options, base, stored)
+    training, _, plan = course_of(
+        options, base=base, newest=newest, recipe=recipe, recipe_name=options.recipe
+    )
     facesets = dict(_facesets(workspace, options))
     material = _material(facesets, config, training, job)
     job.message(material.told)
-    if newest is not None and _is_over(training, newest.iteration, newest.seconds):
+    if newest is not None and is_over(training, newest):
         return Report(
             "mask train", skipped=newest.iteration, outputs=[path],
             details={"summary": f"trained to iteration {newest.iteration}"},
         )  # fmt: skip
     folder = folder or _new_model(workspace, options, config, training, job)
-    settings = {n: getattr(training, n) for n in options.model_fields_set & _TRAINING}
-    plan = newest.plan.with_settings(settings) if newest and newest.plan else None
-    if recipe is not None:
-        plan = recipe.plan(options.recipe or "", settings)
     all_threads(training.threads)
     start = newest.iteration if newest else 0
     shown = {
@@ -156,9 +154,6 @@ def train(options: MaskTrainOptions, job: Job) -> Report:
         "config": config.model_dump(mode="json"),
     }
     return report
-
-
-_TRAINING = frozenset(TrainOptions.model_fields) & frozenset(MaskTrainOptions.model_fields)
 
 
 def _preset(options: MaskTrainOptions) -> str:
@@ -204,16 +199,6 @@ def _config(options: MaskTrainOptions, existing: ModelConfig | None) -> ModelCon
     return existing
 
 
-def _training(
-    options: MaskTrainOptions, base: TrainOptions, stored: TrainOptions | None
-) -> TrainOptions:
-    """Those of the last run or the preset, with what was given now."""
-    given = {name: getattr(options, name) for name in options.model_fields_set & _TRAINING}
-    before = base if stored is None else stored
-    limits = {"target_iter": 0, "minutes": 0.0} if {"target_iter", "minutes"} & set(given) else {}
-    return parse(TrainOptions, before.model_dump() | limits | given)
-
-
 def _facesets(workspace: Workspace, options: MaskTrainOptions) -> Iterator[tuple[str, "Faceset"]]:
     """Facesets by name; of the workspace's own those that are there."""
     from understudy.errors import MaterialError
@@ -246,11 +231,6 @@ def _material(
         for failure in faces.skipped:
             job.fail(failure.item, failure.reason)
     return material
-
-
-def _is_over(training: TrainOptions, iteration: int, seconds: float) -> bool:
-    reached = bool(training.target_iter) and iteration >= training.target_iter
-    return reached or (bool(training.minutes) and seconds >= 60 * training.minutes)
 
 
 def _new_model(
