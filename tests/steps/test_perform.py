@@ -61,7 +61,7 @@ LOOKING = (
     ["model", "list"],
     ["faceset", "sheet", "dst"],
     ["faceset", "stats"],
-    ["faceset", "export-masks", "dst"],
+    ["mask", "export", "dst"],
     ["faceset", "inspect", "data_dst/aligned"],
 )
 

@@ -75,7 +75,6 @@ _ALL = (
     Step("faceset resize", "Faces at another size or of another face type."),
     Step("faceset debug", "Pictures beside the faces that show their landmarks."),
     Step("faceset recover-names", "Give faces the names they were extracted under."),
-    Step("faceset export-masks", "Masks of faces as pictures."),
     Step("faceset sheet", "Contact sheets of a faceset."),
     Step("faceset enhance", "Sharper faces for training."),
     Step("faceset match", "Trim src to what dst needs: direction, light, colour."),

@@ -19,7 +19,7 @@ from understudy.workspace import Workspace
 # need none that is free.
 NEED_NO_LOCK = (
     *("info", "model list", "model info", "verify"),
-    *("faceset inspect", "faceset sheet", "faceset stats", "faceset export-masks"),
+    *("faceset inspect", "faceset sheet", "faceset stats", "mask export"),
     *("train set", "train save", "train backup", "train preview"),
     *("train pause", "train resume", "train stop"),
 )

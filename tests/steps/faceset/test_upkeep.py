@@ -62,21 +62,6 @@ def test_names_come_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert names(aligned) == sorted_names
 
 
-def test_masks_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    workspace = make_workspace(tmp_path / "w", src=3)
-    at = ["--workspace", str(workspace.root)]
-    assert main(["faceset", "export-masks", "src", *at]) == 0
-    assert "3 masks (1 applied, 2 hull)" in capsys.readouterr().out
-    out = workspace.src.frames_dir / "aligned_masks"
-    assert names(out) == [f"0000{i}_0_mask.png" for i in (1, 2, 3)]
-    mask = cv2.imread(str(out / "00003_0_mask.png"), cv2.IMREAD_UNCHANGED)
-    face = read_face(workspace.src.aligned_dir / "00003_0.jpg")
-    assert np.array_equal(mask, hull_mask(face.landmarks, (128, 128)) * 255)
-    assert main(["faceset", "export-masks", "src", "--kind", "applied", *at]) == 3
-    aligned = str(workspace.src.aligned_dir)
-    assert main(["faceset", "export-masks", "src", "--out", aligned, *at]) == 2
-
-
 def test_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path / "w", src=5)
     at = ["--workspace", str(workspace.root), "--cell-px", "32"]

@@ -11,6 +11,7 @@ from face_files import same
 from labelled import LABEL, content, labelled_workspace, pixels_of
 from made_faceset import FRAME_PX, head_frame, make_workspace
 from understudy.cli.main import main
+from understudy.faces.regions import hull_mask
 from understudy.facesets.dfl import read_face, write_face
 from understudy.facesets.dfl.face_file import sidecar_path
 from understudy.files import read_json
@@ -41,7 +42,7 @@ def test_face_masks_come_in_as_applied_ones(
         save(masks / f"{name}.png", oval(size))
     assert main(["mask", "import", "src", str(masks), *at]) == 0
     told = capsys.readouterr()
-    assert "2 masks imported; 1 faces have masks and stay; 1 pictures match no face; 1 faces" in (
+    assert "2 masks imported; 1 face has a mask and stays; 1 picture matches no face; 1 face" in (
         told.out
     )
     assert "1 picture belongs to no face: zebra.png" in told.err
@@ -68,7 +69,7 @@ def test_face_masks_come_in_as_polygons(tmp_path: Path, capsys: pytest.CaptureFi
     save(masks / "00003_0.png", hole)
     tokens = ["mask", "import", "src", str(masks), "--target", "polygons"]
     assert main([*tokens, "--invert", *at]) == 0
-    assert "1 labels imported, IoU of the polygons 0.9" in capsys.readouterr().out
+    assert "1 label imported, IoU of the polygons 0.9" in capsys.readouterr().out
     face = read_face(aligned / "00001_0.jpg")
     assert [p.include for p in face.polygons] == [True, False]
     assert iou_of(rasterize(face.polygons, (128, 128)), hole / np.float32(255)) > 0.97
@@ -158,13 +159,29 @@ def exported(workspace: Workspace, name: str = "aligned_masks") -> dict[str, np.
     return {p.name: cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted(folder.iterdir())}
 
 
+def test_masks_of_every_kind_are_exported_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = make_workspace(tmp_path / "w", src=3)
+    at = ["--workspace", str(workspace.root)]
+    assert main(["mask", "export", "src", *at]) == 0
+    assert "3 masks of faces (1 applied, 2 hull)" in capsys.readouterr().out
+    masks = exported(workspace)
+    assert list(masks) == [f"0000{i}_0_mask.png" for i in (1, 2, 3)]
+    face = read_face(workspace.src.aligned_dir / "00003_0.jpg")
+    assert np.array_equal(masks["00003_0_mask.png"], hull_mask(face.landmarks, (128, 128)) * 255)
+    assert main(["mask", "export", "src", "--kind", "applied", *at]) == 3  # two have none
+    aligned = str(workspace.src.aligned_dir)
+    assert main(["mask", "export", "src", "--out", aligned, *at]) == 2
+
+
 def test_exported_masks_come_back_as_they_were(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = labelled_workspace(tmp_path / "w", labelled=[3])
     aligned, at = workspace.src.aligned_dir, ["--workspace", str(workspace.root)]
     assert main(["mask", "export", "src", "--kind", "drawn", *at]) == 3  # three have none
-    assert "1 masks of faces" in capsys.readouterr().out
+    assert "1 mask of faces (1 drawn)" in capsys.readouterr().out
     pictures = exported(workspace)
     drawn = rasterize(LABEL, (128, 128))
     assert list(pictures) == ["00003_0_mask.png"]

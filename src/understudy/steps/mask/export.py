@@ -1,5 +1,6 @@
 """Masks and labels as pictures for other programs."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -8,12 +9,14 @@ from understudy.options import argument, option
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Mask, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.facesets.faceset import Faceset
 
 Found = Literal["written", "there"]
+KINDS = ("applied", "drawn", "hull")
 
 
 class ExportOptions(StepOptions):
@@ -63,25 +66,31 @@ def export(options: ExportOptions, job: Job) -> Report:
         [(name, [index]) for index, name in enumerate(faceset.names)]
     )  # fmt: skip
 
-    def write(item: tuple[str, list[int]]) -> Found:
+    def write(item: tuple[str, list[int]]) -> tuple[Found, list[str]]:
         name, indices = item
-        faces = [(faceset[i], _mask(faceset[i], options)) for i in indices]
+        masks = [_mask(faceset[i], options) for i in indices]
+        faces = [(faceset[i], mask) for i, (mask, _) in zip(indices, masks, strict=True)]
         data = (_frame if options.per == "frame" else _face)(name, faces, options, folder)
-        return _put(out_dir / name, data, out_dir, replace=options.replace)
+        how = _put(out_dir / name, data, out_dir, replace=options.replace)
+        return how, [kind for _, kind in masks]
 
     results = job.map(
         write, items, total=len(items), name=lambda item: item[0], message="writing masks"
     )
-    found = [how for _, how in results]
+    found, kinds = [], Counter[str]()
+    for _, (how, of_faces) in results:
+        found.append(how)
+        kinds.update(of_faces if how == "written" else ())
     left_out = tell_left_out(faceset, job)
     written = found.count("written")
-    summary = f"{written} masks of {options.per}s"
+    told = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
+    summary = f"{counted(written, 'mask')} of {options.per}s" + (f" ({told})" if told else "")
     return Report(
         "mask export",
         done=written,
         skipped=len(found) - written,
         outputs=[out_dir],
-        details={"summary": summary, "left_out": left_out},
+        details={"summary": summary, "left_out": left_out, **{kind: kinds[kind] for kind in KINDS}},
     )
 
 
@@ -137,11 +146,12 @@ def _source(face: FaceSample) -> str:
     return Path(face.source_name).name
 
 
-def _mask(face: FaceSample, options: ExportOptions) -> Mask:
+def _mask(face: FaceSample, options: ExportOptions) -> tuple[Mask, str]:
+    """The mask of a face, and which of the kinds it is."""
     from understudy.masks.face_masks import face_mask, hardened
 
-    mask, _ = face_mask(face, options.kind)
-    return hardened(mask) if options.hard else mask
+    mask, kind = face_mask(face, options.kind)
+    return hardened(mask) if options.hard else mask, kind
 
 
 def _face(_: str, faces: list[tuple[FaceSample, Mask]], options: ExportOptions, __: Path) -> bytes:

@@ -9,6 +9,7 @@ from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.mask.changed import change_faces
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -90,21 +91,41 @@ def import_(options: ImportOptions, job: Job) -> Report:
         "num_faces_without_picture": len(without),
         "kept": len(kept),
     }
-    what = "masks" if options.target == "mask" else "labels"
-    summary = f"{len(names)} {what} imported"
-    if ious := [one.iou for name, one in traced.items() if name in set(names)]:
+    done = set(names)
+    ious = [outline.iou for name, outline in traced.items() if name in done]
+    if ious:
         details["iou_mean"] = round(sum(ious) / len(ious), 5)
         details["iou_least"] = round(min(ious), 5)
-        summary += f", IoU of the polygons {min(ious):.4f} at least"
-    summary += f"; {len(kept)} faces have {what} and stay" if kept else ""
-    summary += f"; {len(matches.unmatched)} pictures match no face" if matches.unmatched else ""
-    summary += f"; {len(without)} faces have no picture" if without else ""
+    details["summary"] = _summary(
+        "mask" if options.target == "mask" else "label",
+        done=len(names),
+        ious=ious,
+        kept=len(kept),
+        unmatched=len(matches.unmatched),
+        without=len(without),
+    )
     return Report(
         "mask import",
         done=len(names),
         outputs=[folder],
-        details=details | {"summary": summary},
+        details=details,
     )
+
+
+def _summary(
+    what: str, *, done: int, ious: list[float], kept: int, unmatched: int, without: int
+) -> str:
+    told = f"{counted(done, what)} imported"
+    if ious:
+        told += f", IoU of the polygons {min(ious):.4f} at least"
+    if kept:
+        stay = counted(kept, f"face has a {what} and stays", f"faces have a {what} and stay")
+        told += f"; {stay}"
+    if unmatched:
+        told += f"; {counted(unmatched, 'picture matches', 'pictures match')} no face"
+    if without:
+        told += f"; {counted(without, 'face has', 'faces have')} no picture"
+    return told
 
 
 def _match(options: ImportOptions, faceset: "Faceset", job: Job) -> "Matches":
