@@ -33,7 +33,7 @@ def test_faces_unlike_the_labelled_ones_are_suggested(
     assert first[0] == "00007_0.jpg" and len(set(first)) == 3
     assert not {"00001_0.jpg", "00002_0.jpg"} & set(first)
     told = capsys.readouterr().out
-    assert "3 faces to label next; 2 of 7 have labels" in told and "00007_0.jpg  yaw" in told
+    assert "3 faces to label next; of 7, 2 have labels" in told and "00007_0.jpg  yaw" in told
     assert suggested(workspace, "3") == first
     assert content(workspace.src.aligned_dir) == before
     label_faces(workspace.src.aligned_dir, first[:1])

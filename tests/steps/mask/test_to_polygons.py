@@ -33,7 +33,7 @@ def test_applied_masks_become_labels(tmp_path: Path, capsys: pytest.CaptureFixtu
     before, pixels = content(aligned), pixels_of(aligned / "00001_0.jpg")
     assert main(["mask", "to-polygons", "src", *at]) == 0
     told = capsys.readouterr().out
-    assert "2 masks traced" in told and "1 have labels and stay; 1 have no mask" in told
+    assert "2 masks traced" in told and "1 face has labels and stays; 1 face has no mask" in told
     face = read_face(aligned / "00001_0.jpg")
     assert [p.include for p in face.polygons] == [True, False]
     assert sum(len(p.points) for p in face.polygons) < 60

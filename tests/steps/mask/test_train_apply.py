@@ -63,7 +63,7 @@ def test_training_goes_on_restarts_and_keeps_its_shape(
 def test_without_labels_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = labelled_workspace(tmp_path / "w", labelled=(3,)).root
     assert main(["mask", "train", "--workspace", str(root), *TINY]) == 2
-    assert "1 faces with labels (1 of src)" in capsys.readouterr().err
+    assert "1 face with labels (1 of src)" in capsys.readouterr().err
     assert not (root / "model" / "XSeg").exists()
 
 

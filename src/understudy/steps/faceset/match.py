@@ -8,6 +8,7 @@ from understudy.options import argument, option
 from understudy.steps.faceset.measured import measured_traits
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def _report(
     summary = f"{total} of {len(src)} faces {would}"
     summary += f" ({_told(counts)})" if total else ""
     if missing:
-        summary += f"; {missing} faces of {options.to} have no {options.faces} face of their pose"
+        lonely = counted(missing, f"face of {options.to} has", f"faces of {options.to} have")
+        summary += f"; {lonely} no {options.faces} face of its pose"
     moved = bool(total) and not options.dry_run
     return Report(
         "faceset match",

@@ -7,6 +7,7 @@ from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def restore_meta(options: RestoreMetaOptions, job: Job) -> Report:
         counts[how] += 1
     done = sum(counts[how] for how in ("as saved", "scaled", "resized"))
     told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
-    said = f"metadata restored to {done} faces ({told})"
+    said = f"metadata restored to {counted(done, 'face')} ({told})"
     details = {"summary": said, "counts": counts}
     return Report("faceset restore-meta", done=done, outputs=[folder], details=details)
 

@@ -43,7 +43,7 @@ def save_meta(options: SaveMetaOptions, job: Job) -> Report:
     moves = edit.trash_moves(folder, [path]) if path.exists() else []
     edit.apply_moves(folder, [*moves, edit.Move(staged, path)], operation="save-meta")
     others = len(loose) - count - len(job.failures)
-    said = f"metadata of {count} faces saved"
+    said = f"metadata of {counted(count, 'face')} saved"
     if others:
         said += f", {counted(others, 'picture')} without any"
     details = {"summary": said, "without": others}

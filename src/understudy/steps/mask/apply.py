@@ -8,6 +8,7 @@ from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def apply(options: ApplyOptions, job: Job) -> Report:
         if painting.kept_dir is not None:
             job.message(f"faces of {name} with their former masks lie in {painting.kept_dir}")
     report.details = {
-        "summary": f"masks on {report.done} faces"
+        "summary": f"masks on {counted(report.done, 'face')}"
         + (f", {report.skipped} had theirs" if report.skipped else ""),
         "faces": counts,
         "model": made_by,

@@ -8,6 +8,7 @@ from understudy.options import argument
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def info(options: InfoOptions, job: Job) -> Report:
     faces = [face for _, face in looked]
     details = _count(faces)
     left_out = tell_left_out(faceset, job)
-    summary = f"{len(faces)} faces: {details['labelled']} labelled, {details['applied']} with an "
-    summary += f"applied mask, {details['neither']} with neither"
+    summary = f"{counted(len(faces), 'face')}: {details['labelled']} labelled, "
+    summary += f"{details['applied']} with an applied mask, {details['neither']} with neither"
     lines = _lines(details)
     return Report(
         "mask info",

@@ -10,6 +10,7 @@ from understudy.steps.faceset.measured import measured_traits
 from understudy.steps.mask.copies import copy_faces
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def suggest(options: SuggestOptions, job: Job) -> Report:
     lines = [_line(traits, rows[one], faces[one].uncertainty) for one in chosen]
     outputs = _show(options, faceset, [places[name] for name in names], job)
     labels = sum(face.labelled for face in faces)
-    summary = f"{len(names)} faces to label next; {labels} of {len(faces)} have labels"
+    summary = f"{counted(len(names), 'face')} to label next; of {len(faces)}, {labels} have labels"
     details = {"summary": summary, "suggested": names, "labelled": labels, "lines": lines}
     return Report("mask suggest", done=len(names), outputs=outputs, details=details)
 

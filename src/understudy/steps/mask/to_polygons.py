@@ -9,6 +9,7 @@ from understudy.steps.faceset.measured import refuse_pak
 from understudy.steps.mask.changed import change_faces
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
+from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -75,13 +76,16 @@ def to_polygons(options: ToPolygonsOptions, job: Job) -> Report:
         raise _no_masks(options, len(chosen))
     left_out = tell_left_out(faceset, job)
     details = _measures([traced[name] for name in names], names)
-    summary = f"{len(names)} masks traced"
+    summary = f"{counted(len(names), 'mask')} traced"
     if names:
         summary += f" with {details['points_median']:g} points each (median), "
         summary += f"IoU {details['iou_mean']:.4f} on average, {details['iou_least']:.4f} at least"
         summary += f" ({details['iou_least_name']})"
-    summary += f"; {len(kept)} have labels and stay" if kept else ""
-    summary += f"; {len(maskless)} have no mask" if maskless else ""
+    if kept:
+        stay = counted(len(kept), "face has labels and stays", "faces have labels and stay")
+        summary += f"; {stay}"
+    if maskless:
+        summary += f"; {counted(len(maskless), 'face has', 'faces have')} no mask"
     details |= {
         "summary": summary,
         "without_mask": len(maskless),

@@ -18,6 +18,7 @@ from understudy.faces.align import face_matrix
 from understudy.masks.polygons import is_labelled, rasterize
 from understudy.training.samples.planes import covers, face_planes
 from understudy.types import FaceSample, FaceType, Mask
+from understudy.wording import counted
 
 LABELS_MIN = 5
 """Fewer faces would only be learned by heart, and none could be kept aside."""
@@ -64,9 +65,10 @@ def labelled_faces(
     count = sum(len(faces) for faces in chosen.values())
     parts = ", ".join(f"{len(faces)} of {name}" for name, faces in chosen.items())
     what = "labels" if source == "labels" else "applied masks, as none has labels"
-    told = f"{count} faces with {what} ({parts or 'none'})"
+    told = f"{counted(count, 'face')} with {what} ({parts or 'none'})"
     if tight:
-        say(f"{tight} faces with labels or masks show less than {face_type.value}: left out")
+        one, many = "face with a label or mask shows", "faces with labels or masks show"
+        say(f"{counted(tight, one, many)} less than {face_type.value}: left out")
     if count < LABELS_MIN:
         raise MaterialError(
             "labelled faces",
