@@ -212,7 +212,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
-from test_state import _state
+from test_model_folder import _state
 from understudy.errors import StorageError
 from understudy.models.config import ModelConfig
 from understudy.training.state.model_folder import create_model, open_model
@@ -277,7 +277,7 @@ print(folder.numbers(), open_model(folder.path).load(print).iteration)
 
 def _run_child(script: str, folder: Path, config: ModelConfig) -> str:
     code = CHILD.format(
-        tests=str(Path(__file__).parents[1]), config=config.model_dump_json(), path=str(folder)
+        tests=str(Path(__file__).parent), config=config.model_dump_json(), path=str(folder)
     )
     done = subprocess.run(
         [sys.executable, "-c", code + script], capture_output=True, text=True, timeout=300
