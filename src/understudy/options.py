@@ -37,6 +37,11 @@ def argument(sentence: str, *, default: Any = ..., **limits: Any) -> Any:
     )
 
 
+def flag_of(name: str) -> str:
+    """What an option is called on the command line; `for_` is --for, a word of Python's own."""
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
 def is_argument(field: FieldInfo) -> bool:
     """Whether an option is given by position."""
     extra = field.json_schema_extra
@@ -68,7 +73,7 @@ def option_error(kind: type[BaseModel], error: ValidationError) -> OptionError:
     """The first complaint of pydantic in the user's terms."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"]) or kind.__name__
-    flag = "--" + name.replace("_", "-")
+    flag = flag_of(name)
     if first["type"] == "extra_forbidden":
         return OptionError(
             flag,

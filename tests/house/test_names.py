@@ -7,6 +7,7 @@ from keyword import iskeyword
 import pytest
 
 from understudy.cli.commands import parse_command
+from understudy.options import flag_of
 from understudy.steps import STEPS
 
 
@@ -49,7 +50,7 @@ def test_step_is_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert parse_command([*name.split(), "--help"]) is None
     shown = capsys.readouterr().out
     for option in STEPS[name].options.model_fields:
-        assert f"--{option.replace('_', '-')}" in shown
+        assert flag_of(option) in shown
 
 
 def test_what_a_preset_turns_on_can_be_turned_off() -> None:

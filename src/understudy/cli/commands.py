@@ -109,12 +109,13 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
 
 
 def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Parameter:
-    from understudy.options import group_of, is_argument
+    from understudy.options import flag_of, group_of, is_argument
 
     positional, required = is_argument(field), field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
     default = str(default) if isinstance(default, StrEnum) else default
     form = cyclopts.Parameter(
+        name=flag_of(name) if name.endswith("_") else None,
         help=_help(field),
         group=_group(group_of(field)),
         negative=None if default is True or turns_off else (),

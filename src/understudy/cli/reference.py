@@ -8,7 +8,7 @@ from enum import Enum
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from understudy.options import group_of, is_argument
+from understudy.options import flag_of, group_of, is_argument
 from understudy.steps import STEPS, Step
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _section(step: Step) -> list[str]:
 
 
 def _row(name: str, field: "FieldInfo") -> str:
-    flag = name.upper() if is_argument(field) else f"--{name.replace('_', '-')}"
+    flag = name.upper() if is_argument(field) else flag_of(name)
     text = field.description or ""
     values = choices(field)
     if values:

@@ -161,14 +161,18 @@ def _folder(folder: Path, anchors: str) -> Verdict:
 
 def _listed(path: Path, anchors: str) -> Verdict | None:
     """The verdict on one picture of a sequence; None if no list names it."""
-    listing = list_path(path.parent)
-    if not listing.is_file() or path.name not in read_frame_list(path.parent):
+    for folder in (path.parent, path.parent.parent):  # packages have folders inside
+        name = path.relative_to(folder).as_posix()
+        listing = list_path(folder)
+        if listing.is_file() and name in read_frame_list(folder):
+            break
+    else:
         return None
     verdict = _beside(listing, container_of(listing), anchors)
     if verdict is None:
         return None
-    same = read_frame_list(path.parent)[path.name] == sha256_file(path)
-    return _altered_by(verdict, [] if same else [f"understudy.frames.changed: {path.name}"])
+    same = read_frame_list(folder)[name] == sha256_file(path)
+    return _altered_by(verdict, [] if same else [f"understudy.frames.changed: {name}"])
 
 
 def _altered_by(verdict: Verdict, reasons: list[str]) -> Verdict:

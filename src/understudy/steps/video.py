@@ -92,7 +92,7 @@ def video(options: VideoOptions, job: Job) -> Report:
         remove_leftovers(target.path.absolute().parent, stem=target.path.stem)
     parts = read_frame_manifests(workspace, "dst")
     session = merge_session(workspace)
-    frames = _merged_frames(workspace, parts)
+    frames = merged_frames(workspace, parts)
     if options.matte != "none":
         _check_mattes(workspace, frames)
     asked = _asked(options, workspace, frames, session)
@@ -166,7 +166,12 @@ def merge_session(workspace: Workspace) -> dict[str, Any]:
     return session
 
 
-def _merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[Path]:
+def merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[Path]:
+    """The merged picture of every frame of dst, in the order shown.
+
+    Raises:
+        MaterialError: one is missing.
+    """
     from understudy.media.images import list_unique_images
 
     folder = workspace.dst.frames_dir
