@@ -6,8 +6,10 @@ the way: each of the 20 rounds moves by a twentieth. Source: Pitie, Kokaram and 
 constants of reference section 18.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64
 from scipy.stats import special_ortho_group
 
 from understudy.imaging.color.methods import COLOR_TRANSFERS, PlateImage
@@ -18,6 +20,8 @@ _BINS = 256
 _FLAT = 1e-9
 
 Row = Float64[np.ndarray, "..."]
+Lattice = Float32[np.ndarray, "lattice_h lattice_w 3"]
+Moved = Float32[np.ndarray, "_ _ 3"]
 
 
 @COLOR_TRANSFERS.register("idt")
@@ -51,24 +55,34 @@ def match_along(
     rotations: Float[np.ndarray, "rounds 3 3"],
     *,
     parity: bool = False,
-) -> Image:
-    """`face` after one round for each of `rotations`.
+    along: Lattice | None = None,
+) -> Moved:
+    """`face` after one round for each of `rotations`; with `along` those colours, moved with it.
 
     With `parity` the darkest and brightest pixels fly off as the predecessor's do: what lies beyond
     the middle of its outermost bins is drawn to 0 or 256.
     """
     moving = np.ascontiguousarray(face.reshape(-1, 3).T, np.float64)
     still = np.ascontiguousarray(plate.reshape(-1, 3).T, np.float64)
-    match = _match_as_predecessor if parity else _match
+    result = face if along is None else along
+    taken = None if along is None else np.ascontiguousarray(along.reshape(-1, 3).T, np.float64)
+    fit = _fit_as_predecessor if parity else _fit
     for rotation in rotations.astype(np.float64):
-        along, wanted = rotation @ moving, rotation @ still
-        change = np.stack([match(*axis) - axis[0] for axis in zip(along, wanted, strict=True)])
-        moving += rotation.T @ change / len(rotations)
-    return np.asarray(np.clip(moving.T.reshape(face.shape), 0, 1), np.float32)
+        turned, wanted = rotation @ moving, rotation @ still
+        maps = [fit(*axis) for axis in zip(turned, wanted, strict=True)]
+        moving += rotation.T @ _change(turned, maps) / len(rotations)
+        if taken is not None:
+            taken += rotation.T @ _change(rotation @ taken, maps) / len(rotations)
+    arrived = moving if taken is None else taken
+    return np.asarray(np.clip(arrived.T.reshape(result.shape), 0, 1), np.float32)
 
 
-def _match(values: Row, wanted: Row) -> Row:
-    """`values` moved so that their histogram becomes that of `wanted`."""
+def _change(rows: Float64[np.ndarray, "3 n"], maps: list[Callable[[Row], Row]]) -> np.ndarray:
+    return np.stack([move(row) - row for move, row in zip(maps, rows, strict=True)])
+
+
+def _fit(values: Row, wanted: Row) -> Callable[[Row], Row]:
+    """Map that moves `values` so that their histogram becomes that of `wanted`."""
     edges, own, others = _cumulated(values, wanted)
     # A slight slope where there are no pixels: equal histograms then move nothing.
     slope = np.linspace(0, 1e-6, len(edges))
@@ -77,13 +91,13 @@ def _match(values: Row, wanted: Row) -> Row:
     # The ends go to the ends: beyond them are edges with as little below or above.
     low, high = np.count_nonzero(others < 2e-6) - 1, np.count_nonzero(others < 1)
     targets = np.interp(own, others[low : high + 1], edges[low : high + 1])
-    return np.asarray(np.interp(values, edges, targets))
+    return lambda row: np.asarray(np.interp(row, edges, targets))
 
 
-def _match_as_predecessor(values: Row, wanted: Row) -> Row:
+def _fit_as_predecessor(values: Row, wanted: Row) -> Callable[[Row], Row]:
     edges, own, others = _cumulated(values, wanted)
     targets = np.interp(own, others, edges[1:])
-    return np.asarray(np.interp(values, edges[1:], targets, left=0, right=_BINS))
+    return lambda row: np.asarray(np.interp(row, edges[1:], targets, left=0, right=_BINS))
 
 
 def _cumulated(values: Row, wanted: Row) -> tuple[Row, Row, Row]:

@@ -8,12 +8,13 @@ colour mapping for example-based colour transfer", 2007; constants of reference 
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from understudy.imaging.color.methods import COLOR_FITS, COLOR_TRANSFERS, ColorMap, PlateImage
 from understudy.types import Image, Mask
 
 Square = Float64[np.ndarray, "3 3"]
+Row = Float32[np.ndarray, "..."]
 _RIDGE = 1e-5
 _SMALLEST = float(np.finfo(np.float64).eps)
 
@@ -56,6 +57,13 @@ def transfer_mkl_masked(
         return fit_mkl(face, plate)(face)
     inside = face * mask[..., None]
     return fit_mkl(inside, plate * mask[..., None])(inside)
+
+
+def fit_lightness(face: Row, plate: Row) -> Callable[[Row], Row]:
+    """Map of one channel by mean and spread; the same small ridge keeps it defined."""
+    gain = np.sqrt((plate.var() + _RIDGE) / (face.var() + _RIDGE))
+    offset = plate.mean() - gain * face.mean()
+    return lambda values: np.asarray(values * gain + offset, np.float32)
 
 
 def _linear_map(
