@@ -56,7 +56,7 @@ def test_an_empty_path_is_not_the_folder_one_stands_in(
         ("frames src more", "understudy frames: expected no further words, found 'more'."),
         ("train --batch-size x", "--batch-size: expected a whole number, found 'x'."),
         ("consent --expires soon", "--expires: expected a date, such as 2030-12-31, found 'soon'."),
-        ("merge --mode x", "--mode: expected one of original, overlay, raw-rgb, raw-predict,"),
+        ("merge --mode x", "--mode: expected one of original, overlay, hist-match,"),
         ("train --colour red", "--colour: expected an option of understudy train, found none"),
     ],
 )  # fmt: skip

@@ -92,7 +92,8 @@ def test_modes_take_what_they_name():
     face = np.zeros((8, 8, 3), np.float32)
     predicted, plate = np.full((8, 8), 0.75, np.float32), np.full((8, 8), 0.5, np.float32)
     hull = np.full((8, 8), 0.125, np.float32)
-    sources = MaskSources(Prediction(face, predicted, plate), lambda: hull)
+    painted = {"prd": np.full((8, 8), 0.5, np.float32), "dst": np.full((8, 8), 0.25, np.float32)}
+    sources = MaskSources(Prediction(face, predicted, plate), lambda: hull, painted.__getitem__)
     expected = {
         "full": 1.0,
         "dst": 0.125,
@@ -100,5 +101,9 @@ def test_modes_take_what_they_name():
         "learned-dst": 0.5,
         "learned-prd*learned-dst": 0.375,
         "learned-prd+learned-dst": 1.0,
+        "XSeg-prd": 0.5,
+        "XSeg-dst": 0.25,
+        "XSeg-prd*XSeg-dst": 0.125,
+        "learned-prd*learned-dst*XSeg-prd*XSeg-dst": 0.046875,
     }
     assert {name: float(mode(sources)[3, 3]) for name, mode in MASK_MODES.items()} == expected

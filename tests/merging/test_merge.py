@@ -12,8 +12,9 @@ from understudy.faces.landmarks import ALIGN_INDICES, ALIGN_TARGETS
 from understudy.imaging.color import COLOR_TRANSFERS
 from understudy.merging.masking import MASK_MODES
 from understudy.merging.merge import merge_face, merge_into
+from understudy.merging.motion import Motion
 from understudy.merging.overlay import OVERLAYS
-from understudy.merging.predict import align_face
+from understudy.merging.predict import Networks, align_face
 from understudy.merging.settings import MergeSettings
 from understudy.types import FaceType, Prediction
 
@@ -78,7 +79,7 @@ def tinted(face: np.ndarray) -> np.ndarray:
 
 
 PLATES = [np.uint8, np.uint16, np.float32]
-LEARNED = [name for name in MASK_MODES if "learned" in name]
+LEARNED = [name for name in MASK_MODES if "learned" in name and "XSeg" not in name]
 
 
 @pytest.mark.parametrize("dtype", PLATES)
@@ -121,16 +122,173 @@ def test_the_plate_is_kept_wherever_the_mask_is_0(dtype, x, y, side, degrees, bl
     assert np.array_equal(result[mask == 0], plate[mask == 0])
 
 
-@pytest.mark.parametrize("mode", list(OVERLAYS))
-@pytest.mark.parametrize("mask_mode", list(MASK_MODES))
-@pytest.mark.parametrize("color_transfer", list(COLOR_TRANSFERS))
-def test_every_choice_repeats_itself(mode, mask_mode, color_transfer):
-    options = MergeSettings(mode=mode, mask_mode=mask_mode, color_transfer=color_transfer)
+def painted(face: np.ndarray, landmarks: np.ndarray, face_type: FaceType) -> np.ndarray:
+    assert face.shape == (256, 256, 3)
+    assert (landmarks[30] > 64).all(), "the nose lies in the middle of the square"
+    return disc(256)
+
+
+NETWORKS = Networks(painted, lambda face: np.repeat(np.repeat(face, 4, 0), 4, 1))
+CHOICES = [
+    *({"mode": mode} for mode in OVERLAYS),
+    *({"mask_mode": mode} for mode in MASK_MODES),
+    *({"color_transfer": name} for name in COLOR_TRANSFERS),
+    *({"mode": "seamless", "color_transfer": name} for name in COLOR_TRANSFERS),
+    {"mode": "hist-match", "masked_hist_match": False, "hist_match_threshold": 200},
+    {"sharpen_mode": "box", "sharpen_amount": 3.0},
+    {"sharpen_mode": "gaussian", "sharpen_amount": 8.0, "motion_blur": 60.0},
+    {"sharpen_amount": -15.0, "super_resolution": 50.0},
+    {"denoise": 120.0, "bicubic_degrade": 40.0, "color_degrade": 50.0},
+    {"two_pass": "face", "pre_sharpen": 20.0},
+    {"two_pass": "face+mask", "mode": "seamless-hist-match"},
+]
+
+
+@pytest.mark.parametrize("dfl_parity", [False, True])
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda c: " ".join(map(str, c.values())))
+def test_every_choice_repeats_itself(choice, dfl_parity):
+    options = MergeSettings(**choice, dfl_parity=dfl_parity)
     plate, landmarks = plate_of((120, 160)), landmarks_at(80, 60, 50, 12)
-    first = merge_into(plate, [landmarks], Model(tinted, disc), options)
-    second = merge_into(plate, [landmarks], Model(tinted, disc), options)
+    first, second = (
+        merge_into(
+            plate,
+            [landmarks],
+            Model(tinted, disc),
+            options,
+            motions=[Motion(9.0, 40.0)],
+            networks=NETWORKS,
+            seed=3,
+        )
+        for _ in range(2)
+    )
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert first[1].max() > 0.9
+    if not dfl_parity and first[0].shape == plate.shape:
+        assert (
+            np.array_equal(first[0][first[1] == 0], plate[first[1] == 0])
+            or choice.get("mode") == "raw-rgb"
+        )
+
+
+@pytest.mark.parametrize("color_transfer", ["idt", "idt-m", "sot-m", "mix-m"])
+def test_the_seed_draws_for_random_transfers(color_transfer):
+    options = MergeSettings(color_transfer=color_transfer)
+    plate, landmarks = plate_of((120, 160)), landmarks_at(80, 60, 50, 12)
+    results = [
+        merge_into(plate, [landmarks], Model(tinted, disc), options, seed=seed)[0]
+        for seed in (1, 2)
+    ]
+    difference = np.abs(results[0].astype(int) - results[1].astype(int))
+    assert 0 < difference.max() < 24
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [({"mask_mode": "XSeg-dst"}, "mask model"), ({"super_resolution": 5.0}, "super-resolution")],
+)
+def test_a_network_that_is_not_there_is_told(values, told):
+    with pytest.raises(OptionError, match=told):
+        merge_into(
+            plate_of((120, 160)),
+            [landmarks_at(80, 60, 50)],
+            Model(tinted, disc),
+            MergeSettings(**values),
+        )
+
+
+def test_a_mask_model_is_asked_only_by_modes_that_name_it():
+    asked = []
+
+    def count(face: np.ndarray, landmarks: np.ndarray, face_type: FaceType) -> np.ndarray:
+        asked.append(face)
+        return ones(256)
+
+    for mode, calls in (("learned-prd", 0), ("XSeg-dst", 1), ("XSeg-prd*XSeg-dst", 2)):
+        asked.clear()
+        merge_into(
+            plate_of((120, 160)),
+            [landmarks_at(80, 60, 50)],
+            Model(tinted, disc),
+            MergeSettings(mask_mode=mode),
+            networks=Networks(count),
+        )
+        assert len(asked) == calls
+
+
+def merged_levels(plate: np.ndarray, **values: object) -> np.ndarray:
+    result, _ = merge_into(
+        plate,
+        [landmarks_at(80, 60, 50)],
+        Model(tinted, disc),
+        MergeSettings(color_transfer="none", **values),
+        motions=[Motion(12.0, 0.0)],
+        networks=NETWORKS,
+    )
+    return result.astype(np.float64)
+
+
+def roughness(levels: np.ndarray, axis: int) -> float:
+    return float(np.abs(np.diff(levels[45:75, 65:95], axis=axis)).mean())
+
+
+def test_controls_do_what_they_say():
+    plate = plate_of((120, 160))
+    plain = merged_levels(plate)
+    assert roughness(merged_levels(plate, sharpen_mode="gaussian", sharpen_amount=6), 0) > 1.2 * (
+        roughness(plain, 0)
+    )
+    for values in ({"sharpen_amount": -30}, {"denoise": 300}, {"bicubic_degrade": 60}):
+        assert roughness(merged_levels(plate, **values), 0) < 0.9 * roughness(plain, 0)
+    smeared = merged_levels(plate, motion_blur=100)
+    assert roughness(smeared, 1) < 0.8 * roughness(plain, 1)
+
+
+@pytest.mark.parametrize("name", ["denoise", "bicubic_degrade", "color_degrade"])
+def test_the_plate_is_degraded_only_when_told(name):
+    plate = plate_of((120, 160))
+    outside = np.s_[:15]
+    assert np.array_equal(merged_levels(plate, **{name: 50})[outside], plate[outside])
+    both = merged_levels(plate, **{name: 50}, degrade="both")
+    assert not np.array_equal(both[outside], plate[outside])
+    only = merged_levels(plate, **{name: 50}, degrade="plate")
+    assert np.array_equal(only[outside], both[outside])
+    middle = np.s_[55:65, 75:85]
+    assert np.abs(only[middle] - merged_levels(plate)[middle]).max() <= 1
+
+
+def test_histograms_and_light_come_from_the_plate():
+    plate = plate_of((160, 200))
+    middle = np.s_[60:80, 90:110]
+
+    def off(mode: str) -> float:
+        result, _ = merge_into(
+            plate,
+            [landmarks_at(100, 70, 60)],
+            Model(tinted, disc),
+            MergeSettings(mode=mode, color_transfer="none"),
+        )
+        return float(np.abs(result[middle].mean((0, 1)) - plate[middle].mean((0, 1))).max())
+
+    assert off("overlay") > 15
+    for mode in ("hist-match", "seamless", "seamless-hist-match"):
+        assert off(mode) < 8, mode
+
+
+def test_the_nearer_face_covers():
+    plate = np.full((200, 260, 3), 90, np.uint8)
+    near, far = landmarks_at(150, 100, 80), landmarks_at(100, 100, 50)
+
+    def flat(face: np.ndarray) -> np.ndarray:
+        flat.count += 1
+        return np.full_like(face, 0.2 if flat.count == flat.near else 0.8)
+
+    options = MergeSettings(color_transfer="none", mask_mode="learned-prd", blur_mask=0)
+    pictures = []
+    for order in ([near, far], [far, near]):
+        flat.count, flat.near = 0, 1 if order[0] is near else 2
+        pictures.append(merge_into(plate, order, Model(flat, disc), options)[0])
+    assert np.array_equal(pictures[0], pictures[1])
+    assert (pictures[0][100, 130] == 51).all()
 
 
 @pytest.mark.parametrize("dtype", PLATES)

@@ -38,12 +38,44 @@ def test_choices_are_in_the_schema():
     properties = MergeSettings.model_json_schema()["properties"]
     assert "rct" in properties["color_transfer"]["enum"]
     assert "learned-prd*learned-dst" in properties["mask_mode"]["enum"]
-    assert properties["mode"]["enum"] == ["original", "overlay", "raw-rgb", "raw-predict"]
+    assert len(properties["mask_mode"]["enum"]) == 10
+    assert properties["mode"]["enum"] == [
+        *("original", "overlay", "hist-match", "seamless", "seamless-hist-match"),
+        *("raw-rgb", "raw-predict"),
+    ]
 
 
 def test_the_defaults_are_dfls_start_values_but_for_the_edge():
-    start = MergeSettings(dfl_parity=True, blur_mask=0)
-    assert from_dfl(INTERACTIVE_START) == from_dfl({}) == start
+    start = MergeSettings(dfl_parity=True, blur_mask=0, degrade="plate")
+    assert from_dfl({}) == start
+    assert from_dfl(INTERACTIVE_START) == start.model_copy(update={"hist_match_threshold": 238})
+
+
+def test_every_control_of_a_config_is_read():
+    config = INTERACTIVE_START | {
+        "mode": "seamless-hist-match",
+        "masked_hist_match": False,
+        "mask_mode": 9,
+        "motion_blur_power": 3,
+        "super_resolution_power": 4,
+        "color_transfer_mode": 8,
+        "image_denoise_power": 5,
+        "bicubic_degrade_power": 6,
+        "color_degrade_power": 7,
+        "sharpen_mode": 2,
+        "blursharpen_amount": -8,
+    }
+    settings = from_dfl(config)
+    assert settings.mode == "seamless-hist-match"
+    assert not settings.masked_hist_match
+    assert settings.mask_mode == "learned-prd*learned-dst*XSeg-prd*XSeg-dst"
+    assert settings.color_transfer == "mix-m"
+    assert settings.sharpen_mode == "gaussian"
+    numbers = (
+        *(settings.motion_blur, settings.super_resolution, settings.denoise),
+        *(settings.bicubic_degrade, settings.color_degrade, settings.sharpen_amount),
+    )
+    assert numbers == (3, 4, 5, 6, 7, -8)
 
 
 @pytest.mark.parametrize(
@@ -92,17 +124,14 @@ def test_a_positive_scale_of_dfl_makes_the_face_smaller(dfl, ours):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("mode", "seamless"),
-        ("mask_mode", 6),
-        ("mask_mode", 11),
-        ("color_transfer_mode", 8),
-        ("motion_blur_power", 10),
-        ("super_resolution_power", 1),
-        ("blursharpen_amount", -3),
+        ("mode", "seemless"),
+        ("mask_mode", 10),
+        ("color_transfer_mode", 9),
+        ("sharpen_mode", 3),
         ("face_type", 7),
         ("face_type", "big_face"),
     ],
 )
-def test_what_is_not_there_is_named(key, value):
+def test_what_dfl_does_not_know_is_named(key, value):
     with pytest.raises(OptionError, match=key):
         from_dfl(INTERACTIVE_START | {key: value})

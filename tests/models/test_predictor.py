@@ -52,3 +52,4 @@ def test_amp_goes_as_far_as_it_is_told() -> None:
     assert 0 < np.abs(half - whole).max() < np.abs(none - whole).max() * 2
     again = FacePredictor(model)(face).face
     assert np.array_equal(again, whole)
+    assert np.array_equal(FacePredictor(model).morphed(0.5)(face).face, half)

@@ -6,6 +6,7 @@ frames: laying the mask into one is `merge`'s. Source: reference sections 17.2 a
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,6 +21,10 @@ UNITS_PER_PIXEL = 4
 SquareMask = Float32[np.ndarray, "side side"]
 """As Mask, square, and not of the size of the one that came in."""
 
+XSegSide = Literal["prd", "dst"]
+XSEG_SIDES: tuple[XSegSide, ...] = ("prd", "dst")
+"""What the mask model is asked to paint: the predicted face, the plate's."""
+
 _LEAST = 1 / 255
 _FINE_ENOUGH = 192
 _EDGE_FRACTION = 1 / 32
@@ -28,10 +33,15 @@ _MAX_STEP = 15
 
 @dataclass(frozen=True, slots=True)
 class MaskSources:
-    """What a mask mode may choose from; `hull` draws the landmarks' hull at the model's size."""
+    """What a mask mode may choose from, made when it is asked for; all of one size.
+
+    `hull` draws the landmarks' hull; `xseg` gives what the mask model sees in the predicted face
+    ("prd") and in the plate's ("dst").
+    """
 
     prediction: Prediction
     hull: Callable[[], Mask]
+    xseg: Callable[[XSegSide], Mask]
 
 
 MASK_MODES: Registry[Callable[[MaskSources], Mask]] = Registry("mask mode")
@@ -71,6 +81,30 @@ def learned_both(sources: MaskSources) -> Mask:
 def learned_either(sources: MaskSources) -> Mask:
     """What either learned mask holds."""
     return np.asarray(np.clip(sources.prediction.mask + sources.prediction.dst_mask, 0, 1))
+
+
+@MASK_MODES.register("XSeg-prd")
+def painted_predicted(sources: MaskSources) -> Mask:
+    """The mask model's mask of the predicted face."""
+    return sources.xseg("prd")
+
+
+@MASK_MODES.register("XSeg-dst")
+def painted_dst(sources: MaskSources) -> Mask:
+    """The mask model's mask of the plate's face."""
+    return sources.xseg("dst")
+
+
+@MASK_MODES.register("XSeg-prd*XSeg-dst")
+def painted_both(sources: MaskSources) -> Mask:
+    """What both masks of the mask model hold."""
+    return np.asarray(sources.xseg("prd") * sources.xseg("dst"))
+
+
+@MASK_MODES.register("learned-prd*learned-dst*XSeg-prd*XSeg-dst")
+def all_of_them(sources: MaskSources) -> Mask:
+    """What both learned masks and both of the mask model hold."""
+    return np.asarray(learned_both(sources) * painted_both(sources))
 
 
 def without_floor(mask: Mask) -> Mask:
@@ -126,9 +160,8 @@ def shape_mask_dfl(mask: SquareMask, *, erode: int, blur: int) -> SquareMask:
     return np.asarray(np.clip(shaped[pad:-pad, pad:-pad], 0, 1))
 
 
-def enlarge_dfl(mask: Mask) -> SquareMask:
-    """`mask` without what is below one 8-bit level, at four times its size."""
-    size = UNITS_PER_PIXEL * len(mask)
+def enlarge_dfl(mask: Mask, size: int) -> SquareMask:
+    """`mask` without what is below one 8-bit level, enlarged to `size`."""
     kept = np.where(mask < _LEAST, np.float32(0), mask)
     return np.asarray(cv2.resize(kept, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 

@@ -1,4 +1,4 @@
-"""The ways a face laid over the plate becomes the picture: original, overlay, raw-rgb, raw-predict.
+"""The ways a face laid over the plate becomes the picture, from the plate alone to the face alone.
 
 Pixels of one box in the frame in, the same out. Knows neither landmarks nor masks' making.
 Source: reference section 17.4.
@@ -24,10 +24,19 @@ class Overlay:
 
     `blend` takes the plate's pixels, the face's and how far each of them counts. `square` says that
     the whole predicted square counts, as the model gave it, and no mask shapes or colours it.
+    `matches` gives the face the plate's histograms; `clones` keeps the face's detail alone and
+    takes light and colour from the plate around it.
     """
 
     blend: Callable[[Levels, Levels, Mask], Levels] | None
     square: bool = False
+    matches: bool = False
+    clones: bool = False
+
+    @property
+    def degrades(self) -> bool:
+        """Whether degrading applies to it: not to what is delivered raw or as it was."""
+        return self.blend is not None and not self.square
 
 
 def lay_over(plate: Levels, face: Levels, alpha: Mask) -> Levels:
@@ -40,5 +49,8 @@ def lay_over(plate: Levels, face: Levels, alpha: Mask) -> Levels:
 OVERLAYS: Registry[Overlay] = Registry("merge mode")
 OVERLAYS.register("original")(Overlay(blend=None))
 OVERLAYS.register("overlay")(Overlay(blend=lay_over))
+OVERLAYS.register("hist-match")(Overlay(blend=lay_over, matches=True))
+OVERLAYS.register("seamless")(Overlay(blend=lay_over, clones=True))
+OVERLAYS.register("seamless-hist-match")(Overlay(blend=lay_over, matches=True, clones=True))
 OVERLAYS.register("raw-rgb")(Overlay(blend=lay_over, square=True))
 OVERLAYS.register("raw-predict")(Overlay(blend=None, square=True))

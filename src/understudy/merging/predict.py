@@ -4,17 +4,21 @@ Plate and landmarks in, the aligned face and its prediction out. The model is an
 module does not know how it works. Source: reference section 17.1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from jaxtyping import Float32
 
-from understudy.errors import StateError
+from understudy.errors import OptionError, StateError
 from understudy.faces.align import face_matrix
 from understudy.faces.regions import hull_mask
+from understudy.imaging.filters import pre_sharpen
 from understudy.imaging.geometry import transform_points
 from understudy.imaging.resample import Pixels, read_part
+from understudy.merging.masking import XSEG_SIDES, XSegSide
+from understudy.merging.motion import STILL, Motion
 from understudy.merging.settings import MergeSettings
 from understudy.types import FaceType, Image, Landmarks, Mask, Matrix, Prediction
 
@@ -23,10 +27,23 @@ Predictor = Callable[[Image], Prediction]
 
 It should carry `resolution` (pixels) and `face_type` as attributes. Where it does not, the
 settings' fields of that name count, and for a resolution given nowhere the size of its answer: the
-function is then asked with a face of `FIRST_RESOLUTION` pixels.
+function is then asked with a face of `FIRST_RESOLUTION` pixels. One that can morph has a method
+`morphed(amount)` that gives the function for that amount.
 """
 
+MaskNet = Callable[[Image, Landmarks, FaceType], Mask]
+"""A mask model as a function of one aligned face of `MASK_PX` pixels, its landmarks and type."""
+
+Enhancer = Callable[[Image], Image]
+"""A super-resolution network as a function of a face; gives it four times as large."""
+
 FIRST_RESOLUTION = 256
+PaintedMask = Float32[np.ndarray, "mask_px mask_px"]
+Square = Float32[np.ndarray, "side side 3"]
+"""As Image, square, and not of the size of the one that came in."""
+
+MASK_PX = 256
+ENLARGED = 4
 _HULL_DETAIL = 4
 _STEPS = 1024
 _HALF_STEP = 16
@@ -54,19 +71,48 @@ class AlignedFace:
         """Map from the frame to the face square of that size; `scale` as in `face_matrix`."""
         return face_matrix(self.landmarks, size, self.face_type, scale=scale)
 
-    def hull(self) -> Mask:
-        """The landmarks' hull in the square, its edge smooth."""
-        fine = self.size * _HULL_DETAIL
+    def hull(self, size: int) -> Mask:
+        """The landmarks' hull in the square of `size` pixels, its edge smooth."""
+        fine = size * _HULL_DETAIL
         points = transform_points(self.landmarks, self.matrix(fine))
         drawn = hull_mask(points, (fine, fine))
-        size = (self.size, self.size)
-        return np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.float32)
+        return np.asarray(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA), np.float32)
 
     def hull_dfl(self) -> Mask:
         """The landmarks' hull drawn on whole pixels of the frame and moved into the square."""
         drawn = hull_mask(self.landmarks, self.plate_hw)
         laid = warp_dfl(drawn, self.matrix(self.size), (self.size, self.size))
         return np.asarray(np.clip(laid, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What merging may ask beside the model; only what the settings need has to be there."""
+
+    mask: MaskNet | None = None
+    enhance: Enhancer | None = None
+
+
+NO_NETWORKS = Networks()
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFace:
+    """One face of the plate and all that networks say of it.
+
+    `aligned` and the predicted face are larger than the masks where they were enhanced.
+    `xseg_masks` holds those masks of the mask model that the settings ask for.
+    """
+
+    aligned: AlignedFace
+    prediction: Prediction
+    xseg_masks: Mapping[XSegSide, PaintedMask]
+    motion: Motion = STILL
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's square."""
+        return len(self.prediction.mask)
 
 
 def resolution_of(predictor: Predictor, settings: MergeSettings) -> int | None:
@@ -94,27 +140,113 @@ def align_face(
         levels = read_part(pixels, matrix, shape_hw=(size, size))
         image = np.clip(levels / np.float32(peak_of(pixels)), 0, 1)
         inside = _inside(matrix, plate_hw, size)
+    image = pre_sharpen(image, settings.pre_sharpen)
     return AlignedFace(image, inside, landmarks, face_type, plate_hw)
 
 
 def predict_face(
-    pixels: Pixels, landmarks: Landmarks, predictor: Predictor, settings: MergeSettings
-) -> tuple[AlignedFace, Prediction]:
-    """The aligned face and what `predictor` makes of it, both at the model's resolution.
+    pixels: Pixels,
+    landmarks: Landmarks,
+    predictor: Predictor,
+    settings: MergeSettings,
+    *,
+    motion: Motion = STILL,
+    networks: Networks = NO_NETWORKS,
+) -> PredictedFace:
+    """The aligned face and what `predictor` makes of it.
 
     Raises:
         StateError: the prediction is no square picture with two masks, or not finite.
+        OptionError: the settings ask for a network that is not there.
     """
     size = resolution_of(predictor, settings) or FIRST_RESOLUTION
     face_type = face_type_of(predictor, settings)
-    aligned = align_face(pixels, landmarks, size=size, face_type=face_type, settings=settings)
-    prediction = checked(predictor(aligned.image.copy()))
+    enlarged = ENLARGED if settings.super_resolution else 1
+
+    def align(side: int) -> AlignedFace:
+        return align_face(pixels, landmarks, size=side, face_type=face_type, settings=settings)
+
+    aligned = align(size * enlarged if settings.dfl_parity else size)
+    shown = _resized(aligned.image, size) if len(aligned.image) != size else aligned.image.copy()
+    prediction = _asked(predictor, shown, settings)
     answered = len(prediction.face)
-    if answered != size:
-        aligned = align_face(
-            pixels, landmarks, size=answered, face_type=face_type, settings=settings
+    if aligned.size != answered * enlarged:
+        aligned = align(answered * enlarged)
+    if enlarged > 1:
+        finer = _enhanced(prediction.face, networks.enhance, settings)
+        prediction = prediction._replace(face=finer)
+    xseg_masks = {
+        side: _painted(side, pixels, aligned, prediction.face, networks, settings)
+        for side in XSEG_SIDES
+        if f"XSeg-{side}" in settings.mask_mode
+    }
+    return PredictedFace(aligned, prediction, xseg_masks, motion)
+
+
+def _asked(predictor: Predictor, face: Image, settings: MergeSettings) -> Prediction:
+    """What the model makes of `face`; in two-pass modes of its own answer, too."""
+    morphed = getattr(predictor, "morphed", None)
+    if morphed is not None:
+        predictor = morphed(settings.morph)
+    prediction, repeated = checked(predictor(face)), settings.two_pass
+    if repeated == "none":
+        return prediction
+    again = checked(predictor(prediction.face.copy()))
+    return again if repeated == "face+mask" else prediction._replace(face=again.face)
+
+
+def _enhanced(face: Image, enhance: Enhancer | None, settings: MergeSettings) -> Square:
+    if enhance is None:
+        raise OptionError(
+            "--super-resolution",
+            expected="a super-resolution network",
+            found="none",
+            remedy="Give one, or set it to 0.",
         )
-    return aligned, prediction
+    size = ENLARGED * len(face)
+    share = np.float32(settings.super_resolution / 100)
+    plain = cv2.resize(face, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.clip(plain * (1 - share) + enhance(face) * share, 0, 1), np.float32)
+
+
+def _painted(
+    side: XSegSide,
+    pixels: Pixels,
+    aligned: AlignedFace,
+    predicted: Image,
+    networks: Networks,
+    settings: MergeSettings,
+) -> PaintedMask:
+    """The mask model's mask of the predicted face or of the plate's, `MASK_PX` wide."""
+    if networks.mask is None:
+        if settings.dfl_parity:
+            return np.full((MASK_PX, MASK_PX), 0.5, np.float32)
+        raise OptionError(
+            "--mask-mode",
+            expected=f"a mask model, which {settings.mask_mode} needs",
+            found="none",
+            remedy="Train one with `understudy mask train`, use the one that ships with "
+            "--mask-model generic, or choose another mode.",
+        )
+    if side == "dst":
+        again = settings.model_copy(update={"pre_sharpen": 0.0})
+        picture = align_face(
+            pixels,
+            aligned.landmarks,
+            size=MASK_PX,
+            face_type=aligned.face_type,
+            settings=again,
+        ).image
+    else:
+        picture = np.clip(_resized(predicted, MASK_PX, cv2.INTER_CUBIC), 0, 1)
+    points = transform_points(aligned.landmarks, aligned.matrix(MASK_PX))
+    return np.asarray(np.clip(networks.mask(picture, points, aligned.face_type), 0, 1), np.float32)
+
+
+def _resized(picture: Image, size: int, how: int = cv2.INTER_LINEAR) -> Square:
+    if len(picture) == size:
+        return picture
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=how), np.float32)
 
 
 def checked(prediction: Prediction) -> Prediction:

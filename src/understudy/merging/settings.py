@@ -4,8 +4,8 @@ Raw values in, a frozen set of settings out. Knows nothing of pictures: what a c
 `masking`, `overlay` and `merge`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -42,12 +42,25 @@ class MergeSettings(Options):
 
     mode: Mode = option(
         "overlay",
-        "What is delivered: the plate, the face laid over it, the bare square, or the face alone.",
+        "What is delivered: the plate (original), the face laid over it (overlay), the same with "
+        "the plate's histograms (hist-match), the face's detail in the plate's light (seamless, "
+        "seamless-hist-match), the bare square (raw-rgb), or the face alone (raw-predict).",
+    )
+    masked_hist_match: bool = option(
+        True, "Match histograms inside the mask only (hist-match).", group="Color"
+    )
+    hist_match_threshold: int = option(
+        255,
+        "Below 255 the bright end of matched histograms is held back (the hist-match modes).",
+        group="Color",
+        ge=0,
+        le=255,
     )
     mask_mode: MaskMode = option(
         "learned-prd*learned-dst",
-        "Where the face is put: the whole square, the landmarks' hull, or what the model learned "
-        "of the predicted (prd) and the plate's (dst) face.",
+        "Where the face is put: the whole square, the landmarks' hull, what the model learned "
+        "of the predicted (prd) and the plate's (dst) face, or what a mask model (XSeg) paints "
+        "on them; it is run only for modes that name it.",
         group="Mask",
     )
     erode_mask: float = option(
@@ -84,6 +97,66 @@ class MergeSettings(Options):
     color_transfer: ColorTransferName = option(
         "rct", "How the face takes on the plate's colours.", group="Color"
     )
+    motion_blur: float = option(
+        0.0,
+        "Smears the face along its way through the frame, in percent of that way. DeepFaceLab "
+        "turns this off for all frames if one shows two faces; here each face has its own.",
+        group="Face",
+        ge=0,
+        le=100,
+    )
+    sharpen_mode: Literal["none", "box", "gaussian"] = option(
+        "none", "What sharpens the face; softening needs none.", group="Face"
+    )
+    sharpen_amount: float = option(
+        0.0,
+        "Sharpens the face, in a sharpen mode; below zero it is softened.",
+        group="Face",
+        ge=-100,
+        le=100,
+    )
+    super_resolution: float = option(
+        0.0,
+        "How much of a super-resolution network's finer face is mixed in, in percent; you bring "
+        "its weights.",
+        group="Face",
+        ge=0,
+        le=100,
+    )
+    two_pass: Literal["none", "face", "face+mask"] = option(
+        "none",
+        "Show the model its own face once more and take the face, or the masks too, from that.",
+        group="Model",
+    )
+    pre_sharpen: float = option(
+        0.0, "Sharpens the plate's face before the model sees it.", group="Model", ge=0, le=200
+    )
+    morph: float = option(
+        1.0,
+        "How far an AMP model goes from the dst face (0) to the src face (1).",
+        group="Model",
+        ge=0,
+        le=1,
+    )
+    denoise: float = option(
+        0.0, "Takes fine detail away, by repeated medians.", group="Degrade", ge=0, le=500
+    )
+    bicubic_degrade: float = option(
+        0.0,
+        "Takes fine detail away, by making smaller and large again.",
+        group="Degrade",
+        ge=0,
+        le=100,
+    )
+    color_degrade: float = option(
+        0.0, "Goes over to 256 colours, in percent.", group="Degrade", ge=0, le=100
+    )
+    degrade: Literal["face", "plate", "both"] = option(
+        "face",
+        "What denoise, bicubic and color degrade work on. DeepFaceLab's act on the whole plate "
+        "(the color one on the face, too); pixels outside the mask then change.",
+        group="Degrade",
+    )
     face_type: FaceType = option(
         FaceType.WHOLE,
         "Face type of the model, where the model itself does not say.",
@@ -116,6 +189,7 @@ _DFL_MASK_MODES = (
     "learned-prd*learned-dst*XSeg-prd*XSeg-dst",
 )
 _DFL_COLOR_MODES = ("none", "rct", "lct", "mkl", "mkl-m", "idt", "idt-m", "sot-m", "mix-m")
+_DFL_SHARPEN_MODES = ("none", "box", "gaussian")
 _FACE_TYPES = {
     0: FaceType.HALF,
     1: FaceType.MIDFULL,
@@ -125,14 +199,6 @@ _FACE_TYPES = {
     10: FaceType.HEAD,
     20: FaceType.HEAD_NO_ALIGN,
 }
-_NOT_YET = (
-    "motion_blur_power",
-    "super_resolution_power",
-    "image_denoise_power",
-    "bicubic_degrade_power",
-    "color_degrade_power",
-    "blursharpen_amount",
-)
 
 
 def from_dfl(config: Mapping[str, Any]) -> MergeSettings:
@@ -142,12 +208,9 @@ def from_dfl(config: Mapping[str, Any]) -> MergeSettings:
     nothing here are ignored.
 
     Raises:
-        OptionError: a value DFL does not know, or a control that is not there yet; it is named.
+        OptionError: a value DFL does not know; it is named.
     """
-    for name in _NOT_YET:
-        if config.get(name, 0) != 0:
-            raise _unsupported(name, "0", config[name])
-    values: dict[str, Any] = {"dfl_parity": True, "blur_mask": 0.0}
+    values: dict[str, Any] = {"dfl_parity": True, "blur_mask": 0.0, "degrade": "plate"}
     readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "mode": ("mode", _read_mode),
         "mask_mode": ("mask_mode", _read_mask_mode),
@@ -155,6 +218,17 @@ def from_dfl(config: Mapping[str, Any]) -> MergeSettings:
         "blur_mask_modifier": ("blur_mask", float),
         "output_face_scale": ("face_scale", _read_scale),
         "color_transfer_mode": ("color_transfer", _read_color),
+        "masked_hist_match": ("masked_hist_match", bool),
+        "hist_match_threshold": ("hist_match_threshold", int),
+        "motion_blur_power": ("motion_blur", float),
+        "sharpen_mode": ("sharpen_mode", _read_sharpen),
+        "blursharpen_amount": ("sharpen_amount", float),
+        "super_resolution_power": ("super_resolution", float),
+        "image_denoise_power": ("denoise", float),
+        "bicubic_degrade_power": ("bicubic_degrade", float),
+        "color_degrade_power": ("color_degrade", float),
+        "pre_sharpen_power": ("pre_sharpen", float),
+        "morph_factor": ("morph", float),
         "face_type": ("face_type", _read_face_type),
         "resolution": ("resolution", int),
     }
@@ -178,7 +252,11 @@ def _read_color(mode: Any) -> str:
     return _numbered("color_transfer_mode", _DFL_COLOR_MODES, COLOR_TRANSFERS, mode)
 
 
-def _numbered(key: str, names: tuple[str, ...], have: Registry[Any], value: Any) -> str:
+def _read_sharpen(mode: Any) -> str:
+    return _numbered("sharpen_mode", _DFL_SHARPEN_MODES, _DFL_SHARPEN_MODES, mode)
+
+
+def _numbered(key: str, names: tuple[str, ...], have: Collection[str], value: Any) -> str:
     if not isinstance(value, str):
         if not 0 <= int(value) < len(names):
             raise _unsupported(key, f"0 to {len(names) - 1}", value)
@@ -205,5 +283,5 @@ def _unsupported(key: str, expected: str, found: Any) -> OptionError:
         f"merger config, {key}",
         expected=expected,
         found=repr(found),
-        remedy="Change it in the config; other values of this control are not supported.",
+        remedy="Change it in the config.",
     )

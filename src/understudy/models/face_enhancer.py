@@ -99,13 +99,32 @@ def enhance_picture(network: FaceEnhancer, picture: Picture, *, patch: int = PAT
     `patch` is the side of the squares it works on, a multiple of 16; it learned on those of 192.
     """
     height, width = picture.shape[:2]
+    large = enlarge_picture(network, picture, patch=patch)
+    # Exact means of blocks: what a narrower filter leaves of the finer detail would shimmer.
+    small = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(small, 0.0, 1.0), np.float32)
+
+
+@torch.inference_mode()
+def enlarge_picture(
+    network: FaceEnhancer, picture: Picture, *, patch: int = PATCH, dfl_parity: bool = False
+) -> Float32[np.ndarray, "h4 w4 3"]:
+    """`picture` (RGB 0..1) four times as large; not clipped.
+
+    With `dfl_parity` the network is shown 0..1 and answers in it, as DFL's merger uses it, though
+    it learned on -1..1.
+    """
+    gain, offset = (1.0, 0.0) if dfl_parity else (2.0, -1.0)
+    height, width = picture.shape[:2]
     padded = _padded(picture, patch)
     total = np.zeros((padded.shape[0] * FACTOR, padded.shape[1] * FACTOR, 3), np.float32)
     weights = np.zeros((*total.shape[:2], 1), np.float32)
     ramp = _ramp(patch * FACTOR)
     device = next(network.parameters()).device
     for top, left in _places(padded.shape[0], padded.shape[1], patch):
-        part = padded[top : top + patch, left : left + patch] * 2 - 1
+        part = padded[top : top + patch, left : left + patch] * np.float32(gain) + np.float32(
+            offset
+        )
         tensor = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None]
         finer = network(tensor.to(device))[0].float().cpu().numpy().transpose(1, 2, 0)
         area = (
@@ -115,9 +134,7 @@ def enhance_picture(network: FaceEnhancer, picture: Picture, *, patch: int = PAT
         total[area] += finer * ramp
         weights[area] += ramp
     large = (total / weights)[: height * FACTOR, : width * FACTOR]
-    # Exact means of blocks: what a narrower filter leaves of the finer detail would shimmer.
-    small = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.clip(small / 2 + 0.5, 0.0, 1.0), np.float32)
+    return np.asarray((large - offset) / gain, np.float32)
 
 
 def _padded(picture: Picture, patch: int) -> Float32[np.ndarray, "padded_h padded_w 3"]:

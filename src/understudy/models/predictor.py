@@ -6,8 +6,9 @@ of frames or files.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from understudy.types import FaceType, Image, Prediction
 class FacePredictor:
     """Calls `model.merge` for pictures of `resolution` pixels, RGB 0..1.
 
-    `morph` says how far AMP's swap goes, from the dst (0) to the src (1); other models have none.
+    `morph` says how far AMP's swap goes, from the dst (0) to the src (1), where a call does not
+    say; other models have none.
     """
 
     def __init__(
@@ -37,12 +39,16 @@ class FacePredictor:
         self._model = model.to(device).eval()
         self._device = torch.device(device)
         self._largest = largest_batch
-        self._waiting: list[tuple[Image, Future[Prediction]]] = []
+        self._waiting: list[tuple[Image, float, Future[Prediction]]] = []
         self._lock = threading.Lock()
         self._running = False
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
 
-    def __call__(self, face: Image) -> Prediction:
+    def morphed(self, morph: float) -> Callable[[Image], Prediction]:
+        """The same at another morph."""
+        return partial(self, morph=morph)
+
+    def __call__(self, face: Image, *, morph: float | None = None) -> Prediction:
         """What the model makes of one dst face.
 
         Raises:
@@ -52,7 +58,7 @@ class FacePredictor:
             raise ValueError(f"a face of {self.resolution} pixels is needed, not {face.shape}")
         answer: Future[Prediction] = Future()
         with self._lock:
-            self._waiting.append((face, answer))
+            self._waiting.append((face, self._morph if morph is None else morph, answer))
             leads = not self._running
             self._running = True
         if leads:
@@ -62,26 +68,30 @@ class FacePredictor:
     def _answer_all(self) -> None:
         while True:
             with self._lock:
-                batch = self._waiting[: self._largest]
-                del self._waiting[: self._largest]
+                morph = self._waiting[0][1] if self._waiting else 0.0
+                alike = [one for one in self._waiting if one[1] == morph]
+                batch = alike[: self._largest]
+                answered = {id(one) for one in batch}
+                self._waiting = [one for one in self._waiting if id(one) not in answered]
                 if not batch:
                     self._running = False
                     return
-            run = self._network.submit(self.predict, [face for face, _ in batch])
+            run = self._network.submit(self.predict, [one[0] for one in batch], morph=morph)
             error = run.exception()
-            for place, (_, answer) in enumerate(batch):
+            for place, (_, _, answer) in enumerate(batch):
                 if error is None:
                     answer.set_result(run.result()[place])
                 else:  # raised where the answer is waited for
                     answer.set_exception(error)
 
     @torch.inference_mode()
-    def predict(self, faces: Sequence[Image]) -> list[Prediction]:
+    def predict(self, faces: Sequence[Image], *, morph: float | None = None) -> list[Prediction]:
         """What the model makes of each face, in one run."""
+        amount = self._morph if morph is None else morph
         stacked = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).to(self._device)
         model = self._model
         merged = (
-            model.merge(stacked, morph=self._morph)
+            model.merge(stacked, morph=amount)
             if isinstance(model, AmpModel)
             else model.merge(stacked)
         )

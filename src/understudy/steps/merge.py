@@ -15,13 +15,15 @@ from understudy.job import Job
 from understudy.merging.settings import MergeSettings
 from understudy.options import option
 from understudy.steps.journal import Journal
+from understudy.steps.merge_networks import load_networks, load_predictor
 from understudy.steps.perform import StepOptions
 from understudy.types import Landmarks, Report
 from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.merging.predict import Predictor
+    from understudy.merging.motion import Motion
+    from understudy.merging.predict import Networks, Predictor
     from understudy.models.predictor import FacePredictor
 
 SESSION = "merge.json"
@@ -37,12 +39,11 @@ class MergeOptions(StepOptions, MergeSettings):
 
     model: str = option("new", "Name of the model.", group="Model")
     device: str = option("auto", "Where to run the model: auto, cpu, cuda.", group="Machine")
-    morph: float = option(
-        1.0,
-        "How far an AMP model goes from the dst face (0) to the src face (1).",
-        group="Model",
-        ge=0,
-        le=1,
+    mask_model: str = option(
+        "XSeg",
+        "Mask model for the mask modes that name XSeg: one of this workspace, or generic, the one "
+        "that ships.",
+        group="Mask",
     )
     place: Place = option(
         "features",
@@ -62,11 +63,16 @@ class Merger:
         predictor: "FacePredictor",
         settings: MergeSettings,
         faces: dict[str, list[Landmarks]],
+        *,
+        networks: "Networks",
+        motions: "dict[str, list[Motion]]",
     ) -> None:
         self._workspace = workspace
         self._predictor = predictor
         self._settings = settings
         self._faces = faces
+        self._networks = networks
+        self._motions = motions
 
     def key(self, frame: Path, made_by: str) -> str:
         """What the result of a frame follows from: the model, the settings, plate and faces."""
@@ -74,6 +80,7 @@ class Merger:
         digest = hashlib.sha256(f"{made_by} {plate.st_size} {plate.st_mtime_ns}".encode())
         for landmarks in self._faces.get(frame.stem, ()):
             digest.update(np.asarray(landmarks, np.float64).tobytes())
+        digest.update(repr(self._motions.get(frame.stem, ())).encode())
         return digest.hexdigest()[:16]
 
     def outputs(self, frame: Path) -> tuple[Path, Path]:
@@ -88,7 +95,15 @@ class Merger:
 
         plate = read_pixels(frame)
         faces = self._faces.get(frame.stem, [])
-        merged, mask = merge_into(plate, faces, self._predictor, self._settings)
+        merged, mask = merge_into(
+            plate,
+            faces,
+            self._predictor,
+            self._settings,
+            motions=self._motions.get(frame.stem, ()),
+            networks=self._networks,
+            seed=_seed_of(frame),
+        )
         picture_path, mask_path = self.outputs(frame)
         write_mask(mask_path, mask)
         write_image(picture_path, merged)
@@ -115,10 +130,17 @@ def merge(options: MergeOptions, job: Job) -> Report:
         )
     faces = faces_by_frame(workspace, frames, job)
     settings = MergeSettings(**{n: getattr(options, n) for n in MergeSettings.model_fields})
-    predictor, model_facts = load_predictor(workspace, options, job)
+    predictor, model_facts = load_predictor(
+        workspace, options.model, averaged=options.averaged, device=options.device, job=job
+    )
+    networks, network_facts = load_networks(
+        workspace, options.mask_model, [settings], device=options.device, job=job
+    )
+    model_facts |= network_facts
     if options.place == "hair-line":
         settings = at_hair_line(settings, predictor, frames=frames, faces=faces, job=job)
-    merger = Merger(workspace, predictor, settings, faces)
+    motions = motions_by_frame(frames, faces, settings) if settings.motion_blur else {}
+    merger = Merger(workspace, predictor, settings, faces, networks=networks, motions=motions)
     made_by = _hash({"settings": settings.model_dump(mode="json"), "model": model_facts})
     for folder in (workspace.merged_dir, workspace.merged_mask_dir):
         remove_leftovers(make_dir(folder))
@@ -170,6 +192,7 @@ def at_hair_line(
     from understudy.merging.predict import predict_face
 
     having = [frame for frame in frames if faces.get(frame.stem)]
+    plain = settings.model_copy(update={"mask_mode": "learned-prd", "super_resolution": 0.0})
     chosen = [
         having[i] for i in np.unique(np.linspace(0, len(having) - 1, PLACING_FACES, dtype=int))
     ]
@@ -178,7 +201,7 @@ def at_hair_line(
         job.check()
         plate = read_pixels(frame)
         predictions += [
-            predict_face(plate, landmarks, predictor, settings)[1]
+            predict_face(plate, landmarks, predictor, plain).prediction
             for landmarks in faces[frame.stem]
         ]
     shift = shift_to_hair_line(predictions)
@@ -189,6 +212,36 @@ def at_hair_line(
         f"faces are moved {abs(shift):.1f} % {'down' if shift > 0 else 'up'}, to the hair line"
     )
     return settings.model_copy(update={"face_down": settings.face_down + shift})
+
+
+def _seed_of(frame: Path) -> int:
+    """Random draws of a frame follow from its name, so that each repeats by itself."""
+    return int.from_bytes(hashlib.sha256(frame.name.encode()).digest()[:4], "big")
+
+
+def motions_by_frame(
+    frames: Sequence[Path], faces: dict[str, list[Landmarks]], settings: MergeSettings
+) -> "dict[str, list[Motion]]":
+    """How each face of each frame moves, by the stem of the frame.
+
+    A face goes on in the frames around as the nearest one there, if that is near enough to be it.
+    In DFL's way only the first face counts, and none moves if any frame has several.
+    """
+    from understudy.merging.motion import motions_of, nearest_face
+
+    each = [faces.get(frame.stem, []) for frame in frames]
+    if settings.dfl_parity:
+        if any(len(found) > 1 for found in each):
+            return {}
+        firsts = motions_of([found[0] if found else None for found in each], dfl_parity=True)
+        pairs = zip(frames, each, firsts, strict=True)
+        return {frame.stem: [motion] for frame, found, motion in pairs if found}
+    motions = {}
+    for place, frame in enumerate(frames):
+        around = [each[max(place - 1, 0)], each[place], each[min(place + 1, len(each) - 1)]]
+        rows = ([nearest_face(face, found) for found in around] for face in each[place])
+        motions[frame.stem] = [motions_of(row)[1] for row in rows]
+    return motions
 
 
 def _is_done(merger: Merger, journal: Journal, frame: Path, key: str) -> bool:
@@ -227,40 +280,3 @@ def faces_by_frame(
             remedy=f"First: understudy extract dst --restart --workspace {workspace.root}",
         )
     return dict(faces)
-
-
-def load_predictor(
-    workspace: Workspace, options: MergeOptions, job: Job
-) -> tuple["FacePredictor", dict[str, Any]]:
-    """The trained model as a function, and what identifies it.
-
-    Raises:
-        MaterialError: there is no such model.
-        StateError: it can't be loaded.
-    """
-    from understudy.models.devices import all_threads, choose_device
-    from understudy.models.face_model import as_face_model
-    from understudy.models.predictor import FacePredictor
-    from understudy.training.state.model_folder import load_model
-
-    path = workspace.model_dir / options.model
-    if not path.is_dir():
-        raise MaterialError(
-            path,
-            expected="a trained model",
-            found="none",
-            remedy=f"First: understudy train --workspace {workspace.root}",
-        )
-    all_threads()
-    loaded = load_model(path, job.message, averaged=options.averaged)
-    facts = {
-        "name": options.model,
-        "iteration": loaded.iteration,
-        "averaged": options.averaged,
-        "sha256": loaded.sha256,
-    }
-    if loaded.model.config.kind == "AMP":
-        facts["morph"] = options.morph
-    device = choose_device(options.device)
-    predictor = FacePredictor(as_face_model(loaded.model), device=device, morph=options.morph)
-    return predictor, facts

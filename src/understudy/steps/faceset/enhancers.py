@@ -13,6 +13,8 @@ from understudy.types import FaceSample
 if TYPE_CHECKING:
     import numpy as np
 
+    from understudy.models.face_enhancer import FaceEnhancer
+
 Enhance = Callable[[FaceSample], FaceSample]
 """The face with a finer picture; the very same object if it was enhanced before."""
 
@@ -44,15 +46,11 @@ def dfl(strength: float, device: str) -> Enhance:
     import numpy as np
 
     from understudy.facesets.enhance import enhanced
-    from understudy.models.devices import choose_device, one_thread_each
-    from understudy.models.dfl_weights import load_network
-    from understudy.models.face_enhancer import FaceEnhancer, enhance_picture
+    from understudy.models.devices import one_thread_each
+    from understudy.models.face_enhancer import enhance_picture
     from understudy.types import Image
 
-    place = choose_device(device)
-    network = FaceEnhancer()
-    load_network(network, _dfl_arrays())
-    network.to(place).eval()
+    network = dfl_network(device)
     one_thread_each()
 
     def finer(face: FaceSample) -> Image:
@@ -61,6 +59,23 @@ def dfl(strength: float, device: str) -> Enhance:
         return np.asarray(np.clip(after, 0.0, 1.0), np.float32)
 
     return lambda face: enhanced(face, lambda: finer(face), by="dfl")
+
+
+def dfl_network(device: str) -> "FaceEnhancer":
+    """DFL's network with the weights a user brought, ready on `device`.
+
+    Raises:
+        WeightsError: the file is not there.
+        FormatError: it holds something else.
+    """
+    from understudy.models.devices import choose_device
+    from understudy.models.dfl_weights import load_network
+    from understudy.models.face_enhancer import FaceEnhancer
+
+    network = FaceEnhancer()
+    load_network(network, _dfl_arrays())
+    network.to(choose_device(device)).eval()
+    return network
 
 
 def dfl_weights_path() -> Path:
