@@ -40,28 +40,3 @@ def test_mirroring_twice_changes_nothing(width: int, seed: int) -> None:
     twice = lm.mirror_landmarks(lm.mirror_landmarks(points, width), width)
     np.testing.assert_allclose(twice, points, atol=1e-9)
     np.testing.assert_array_equal(points, kept)
-
-
-def test_98_points_of_a_symmetric_face_reduce_to_a_symmetric_one() -> None:
-    points = np.zeros((98, 2))
-    points[:33] = np.stack([np.linspace(0, 100, 33), 50 * np.sin(np.linspace(0, np.pi, 33))], 1)
-    points[33:38, 0], points[38:42, 0] = np.linspace(5, 40, 5), np.linspace(40, 14, 4)
-    points[42:47, 0], points[47:51, 0] = np.linspace(60, 95, 5), np.linspace(86, 60, 4)
-    points[33:38, 1] = points[42:47, 1] = -20
-    points[38:42, 1] = points[47:51, 1] = -16
-    # The lower line of the left brow runs inwards from the outer end.
-    points[51:60] = [[50, y] for y in (0, 5, 10, 15)] + [[x, 20] for x in (40, 45, 50, 55, 60)]
-    right_eye = np.array(
-        [[20, 0], [24, -3], [27, -4], [30, -3], [34, 0], [30, 3], [27, 4], [24, 3]]
-    )
-    points[60:68] = right_eye
-    points[68:76] = ([100, 0] - right_eye * [1, -1])[[4, 3, 2, 1, 0, 7, 6, 5]]
-    turns = np.linspace(0, 2 * np.pi, 13)[:12]
-    points[76:88] = np.stack([50 - 20 * np.cos(turns), 35 - 8 * np.sin(turns)], 1)
-    turns = np.linspace(0, 2 * np.pi, 9)[:8]
-    points[88:96] = np.stack([50 - 15 * np.cos(turns), 35 - 4 * np.sin(turns)], 1)
-    reduced = lm.reduce_98(points)
-    mirrored = lm.mirror_landmarks(reduced, 101)
-    np.testing.assert_allclose(mirrored, reduced, atol=1e-9)
-    np.testing.assert_allclose(reduced[[36, 39, 30, 33]], points[[60, 64, 54, 57]])
-    assert np.all(np.diff(reduced[17:27, 0]) > 0)

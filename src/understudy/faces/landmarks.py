@@ -6,7 +6,7 @@ positions are facts of the field's alignment; every exchanged model was trained 
 """
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from understudy.types import Landmarks
 
@@ -108,20 +108,3 @@ def mirror_landmarks(landmarks: Landmarks, width: int) -> Landmarks:
     mirrored = landmarks[_MIRROR_ORDER]
     mirrored[:, 0] = width - 1 - mirrored[:, 0]
     return mirrored
-
-
-def reduce_98(points: Float[np.ndarray, "98 2"]) -> Landmarks:
-    """The 68 points nearest in meaning to 98 of the WFLW convention.
-
-    Every second jaw point is kept, smoothed by its neighbours; a brow is the middle between its
-    upper and lower line; of the eight points of an eye the middles of the lids go.
-
-    Source: Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm", 2018 (the 98
-    points).
-    """
-    jaw = points[0:33:2].copy()
-    jaw[1:-1] = (points[1:31:2] + 2 * points[2:31:2] + points[3:33:2]) / 4
-    right_brow = np.vstack([points[33:34], (points[34:38] + points[[41, 40, 39, 38]]) / 2])
-    left_brow = np.vstack([(points[42:46] + points[[50, 49, 48, 47]]) / 2, points[46:47]])
-    eyes = points[[60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75]]
-    return np.vstack([jaw, right_brow, left_brow, points[51:60], eyes, points[76:96]])
