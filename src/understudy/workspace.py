@@ -116,7 +116,12 @@ class Workspace:
 
     @classmethod
     def create(cls, root: Path) -> "Workspace":
-        """The workspace at `root`, made if it is not there; what lies in it stays."""
+        """The workspace at `root`, made if it is not there; what lies in it stays.
+
+        Raises:
+            WorkspaceError: a file has that name, or a newer version made the workspace.
+            StorageError: it can't be written.
+        """
         if root.exists() and not root.is_dir():
             raise WorkspaceError(
                 root,
@@ -231,6 +236,7 @@ class Workspace:
 
         Raises:
             WorkspaceBusyError: another process holds it.
+            FileError: the folder can't be written.
         """
         key = self.root.resolve()
         if key in _held:  # a step within a step

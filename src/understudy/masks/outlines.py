@@ -46,8 +46,8 @@ def trace_polygons(
     """As few points as keep within the tolerance of where the mask crosses one half.
 
     Both limits are parts of the picture: of its longer side, and of its area; the steps of pixels
-    are never followed. A mask that is empty
-    has no polygons. What lies inside a hole stays: the excluding polygon goes around it.
+    are never followed. A mask that is empty has no polygons. What lies inside a hole stays: the
+    excluding polygon goes around it.
     """
     hard = np.asarray(mask >= 0.5, np.uint8)
     within = max(tolerance * max(hard.shape), _LEAST_PX)

@@ -21,7 +21,12 @@ class PackOptions(StepOptions):
 
 
 def pack(options: PackOptions, job: Job) -> Report:
-    """One pak that holds every face that was looked at and read back."""
+    """One pak that holds every face that was looked at and read back.
+
+    Raises:
+        FileError: there is a pak already.
+        MaterialError: no picture there is a face.
+    """
     from understudy.errors import FileError, MaterialError
     from understudy.facesets.dfl.pack import PAK_NAME, PakItem, write_pak
     from understudy.facesets.faceset import list_loose

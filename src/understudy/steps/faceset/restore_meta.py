@@ -27,7 +27,12 @@ class RestoreMetaOptions(StepOptions):
 
 
 def restore_meta(options: RestoreMetaOptions, job: Job) -> Report:
-    """The saved metadata in each picture there is; those of resized ones are scaled to them."""
+    """The saved metadata in each picture there is; those of resized ones are scaled to them.
+
+    Raises:
+        MaterialError: none were saved.
+        FormatError: what was saved is damaged.
+    """
     from understudy.errors import MaterialError
     from understudy.facesets.dfl.entry_names import inside
     from understudy.facesets.dfl.meta import META_NAME, read_meta, restore_face

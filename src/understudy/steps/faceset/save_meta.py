@@ -15,7 +15,11 @@ class SaveMetaOptions(StepOptions):
 
 
 def save_meta(options: SaveMetaOptions, job: Job) -> Report:
-    """`meta.dat` in the faceset with the metadata of every face; an older one goes to the trash."""
+    """`meta.dat` in the faceset with the metadata of every face; an older one goes to the trash.
+
+    Raises:
+        MaterialError: there are no faces in files of their own.
+    """
     from understudy.errors import MaterialError
     from understudy.facesets.dfl.face_file import read_file_header
     from understudy.facesets.dfl.meta import META_NAME, SavedFace, save_face, write_meta

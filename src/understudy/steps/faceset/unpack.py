@@ -18,7 +18,12 @@ class UnpackOptions(StepOptions):
 
 
 def unpack(options: UnpackOptions, job: Job) -> Report:
-    """The pak's faces in the folder, persons in sub-folders; the pak itself goes to the trash."""
+    """The pak's faces in the folder, persons in sub-folders; the pak itself goes to the trash.
+
+    Raises:
+        MaterialError: there is no pak.
+        FormatError: it is damaged.
+    """
     from understudy.errors import MaterialError
     from understudy.facesets.dfl.pack import PAK_NAME, read_index
     from understudy.facesets.moves import edit
