@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 from made_faceset import head_face
 from understudy.errors import FormatError, WeightsError
 from understudy.faces.regions import hull_mask
+from understudy.masks.face_masks import hardened
 from understudy.masks.generic import CONFIG, generic_config, load_generic
-from understudy.masks.painter import MASK_PX, MaskPainter, hardened, smoothed
+from understudy.masks.painter import MASK_PX, MaskPainter, smoothed
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.mask_net import as_mask_model

@@ -105,11 +105,6 @@ class MaskPainter:
         return np.asarray(np.clip(mask, 0, 1), np.float32)
 
 
-def hardened(mask: Mask) -> Mask:
-    """The mask in 0 and 1, cut at one half."""
-    return np.asarray(mask >= 0.5, np.float32)
-
-
 def smoothed(masks: Sequence[Mask], place: int) -> Mask:
     """The mask at `place` of a row of neighbours in time, each weighing less the farther it is.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from understudy.masks.face_masks import hardened
 from understudy.masks.generic import generic_sha256, load_generic
-from understudy.masks.painter import MaskPainter, hardened
+from understudy.masks.painter import MaskPainter
 from understudy.steps.mask.record import fingerprint, maker, open_record
 from understudy.types import FaceSample
 

@@ -17,7 +17,8 @@ from understudy.facesets.faceset import Faceset
 from understudy.facesets.moves.edit import trash_dir
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
-from understudy.masks.painter import MaskPainter, Prepared, hardened, smoothed
+from understudy.masks.face_masks import hardened
+from understudy.masks.painter import MaskPainter, Prepared, smoothed
 from understudy.steps.mask.record import fingerprint, maker, open_record, storable
 from understudy.types import Mask
 

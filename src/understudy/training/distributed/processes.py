@@ -33,6 +33,7 @@ from understudy.training.samples.batch import Batch
 from understudy.training.samples.batches import BatchSource, Side
 from understudy.training.samples.mask_batches import MaskBatch
 from understudy.training.state.model_folder import ModelFolder
+from understudy.training.state.tensor_file import under
 from understudy.training.step.face_step import StepLosses, TrainStep
 from understudy.training.step.mask_step import MaskLosses
 from understudy.types import FaceSample
@@ -278,7 +279,7 @@ class Member:
         self._model = step.model
         tensors = _everything(step)
         self._team.hand_round(tensors)
-        adversaries = _under("adversaries/", tensors)
+        adversaries = under("adversaries/", tensors)
         step.adversaries.load_state_tensors(adversaries, self._job.message)
         step.optimizer.iteration = said.updates
         step.refresh()
@@ -342,7 +343,3 @@ def failures_told(wire: OtherEnd) -> Iterator[None]:
     except Exception as error:
         wire.tell("failed", reason=f"{type(error).__name__}: {error}", is_bug=True)
         raise
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -24,6 +24,7 @@ from understudy.training.samples.batch import Batch, SideBatch
 from understudy.training.samples.color_match import COLOR_MATCHES
 from understudy.training.samples.decks import Deck, shuffled_deck, uniform_yaw_deck
 from understudy.training.samples.pairing import Pairing
+from understudy.training.samples.seeds import generator_of
 
 _CHANNELS, _COLORS, _PAIRS = 2, 3, 4  # places of draws beside those of the two sides
 _AHEAD = 4  # batches whose faces are fetched before they are needed
@@ -139,7 +140,7 @@ class BatchSource:
         config = self._config
         if config.kind != "AMP":
             return None
-        generator = _generator(self._options.seed, self._attempt, _CHANNELS, number)
+        generator = generator_of(self._options.seed, self._attempt, _CHANNELS, number)
         channels = draw_channels(
             self._options.batch_size,
             num_in=config.inter_dims,
@@ -156,7 +157,7 @@ class BatchSource:
         return iteration - repeats, iteration > 0 and place == 0
 
     def _side_batch(self, place: int, number: int, *, again: bool) -> SideBatch:
-        generator = _generator(self._options.seed, self._attempt, place, number)
+        generator = generator_of(self._options.seed, self._attempt, place, number)
         everyone = augment.draw(self._options.batch_size, self._ranges[place], generator=generator)
         chosen = self._choose(place, number)
         faces = self._faces(place, chosen.places, self._rows)
@@ -247,7 +248,7 @@ class BatchSource:
             faces, others = faces.cpu(), others.cpu()
         seed = (self._options.seed, self._attempt, _COLORS, number)
         rows = range(self._options.batch_size)[self._rows]
-        draws = [_generator(*seed, row) for row in rows]
+        draws = [generator_of(*seed, row) for row in rows]
         pictures = COLOR_MATCHES[self._options.ct_mode](faces[:, :3], others, draws)
         return torch.cat([pictures, faces[:, 3:]], dim=1).to(device)
 
@@ -326,8 +327,3 @@ def _to_full_strength(masks: Tensor) -> Tensor:
     """Masks (b, 1, r, r) divided by their largest value where that is not zero."""
     largest = masks.amax((1, 2, 3), keepdim=True)
     return torch.where(largest > 0, masks / largest.clamp_min(1e-6), masks)
-
-
-def _generator(*seed: int) -> torch.Generator:
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) >> 1)

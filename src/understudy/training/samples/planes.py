@@ -3,7 +3,8 @@
 A face sample in, an array of bytes out. Knows neither where planes are kept nor what they are for.
 """
 
-from collections.abc import Callable
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -14,7 +15,14 @@ from understudy.faces.regions import eyes_mask, hull_mask, mouth_mask
 from understudy.types import FaceSample, FaceType, Mask
 
 Plane = Float32[np.ndarray, "..."]
-Move = Callable[[Plane, bool], Plane]
+
+
+@runtime_checkable
+class Move(Protocol):
+    """Brings a picture or mask of a face to the bank's frame."""
+
+    def __call__(self, picture: Plane, *, is_image: bool) -> Plane:
+        """The picture there, or the mask."""
 
 
 def face_planes(
@@ -29,7 +37,7 @@ def face_planes(
         both = eyes_mask(face.landmarks, shape) + mouth_mask(face.landmarks, shape)
         layers.append(np.clip(both, 0, 1) * (mask > 0))
     move = _mover(face, shape[0], size=size, face_type=face_type, parity=parity)
-    pictures = [move(image, True), *(move(layer, False) for layer in layers)]
+    pictures = [move(image, is_image=True), *(move(layer, is_image=False) for layer in layers)]
     stacked = np.concatenate([np.atleast_3d(p) for p in pictures], axis=2)
     whole = np.rint(np.clip(stacked, 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(whole.transpose(2, 0, 1))
@@ -57,16 +65,15 @@ def _full_mask(face: FaceSample, shape: tuple[int, int]) -> Mask:
 
 
 def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parity: bool) -> Move:
-    """Function that brings a picture (True) or mask (False) of the face to the bank's frame."""
     if face.face_type == face_type:
-        return lambda picture, is_image: _resize(picture, size, is_image=is_image, parity=parity)
+        return partial(_resize, size=size, parity=parity)
     matrix = face_matrix(face.landmarks, size, face_type)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     finer = 1 if parity or scale >= 1 else int(np.ceil(1 / scale))
     matrix = np.asarray(matrix * finer)
     matrix[:, 2] += (finer - 1) / 2
 
-    def move(picture: Plane, is_image: bool) -> Plane:
+    def move(picture: Plane, *, is_image: bool) -> Plane:
         made = cv2.warpAffine(
             picture,
             matrix,
@@ -81,7 +88,7 @@ def _mover(face: FaceSample, side: int, *, size: int, face_type: FaceType, parit
     return move
 
 
-def _resize(picture: Plane, size: int, *, is_image: bool, parity: bool) -> Plane:
+def _resize(picture: Plane, *, size: int, is_image: bool, parity: bool) -> Plane:
     if picture.shape[0] == size:
         return picture
     kind = cv2.INTER_CUBIC if is_image or parity else cv2.INTER_LINEAR

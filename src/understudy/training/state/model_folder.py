@@ -247,7 +247,7 @@ class ModelFolder:
             check_file(folder / name, expected)
         tensors = tensor_file.read(folder / TENSORS)
         model = build(self.config)
-        load_weights(model, _under("model/", tensors), folder)
+        load_weights(model, tensor_file.under("model/", tensors), folder)
         state = TrainState(
             config=self.config,
             model=model,
@@ -255,10 +255,10 @@ class ModelFolder:
             iteration=mark.iteration,
             seconds=mark.seconds,
             attempt=mark.attempt,
-            optimizer=_under("optimizer/", tensors),
+            optimizer=tensor_file.under("optimizer/", tensors),
             optimizer_iteration=mark.optimizer_iteration,
             sha256=mark.files[TENSORS].sha256,
-            adversaries=_under("adversaries/", tensors),
+            adversaries=tensor_file.under("adversaries/", tensors),
             dfl_options=_dfl_options(self.path),
             plan=mark.plan,
         )
@@ -373,10 +373,6 @@ def _dfl_options(model_dir: Path) -> dict[str, object]:
     path = model_dir / DFL_OPTIONS
     values: dict[str, object] = files.read_json(path, limit=1 << 20) if path.exists() else {}
     return values
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _differences(one: ModelConfig, other: ModelConfig) -> str:

@@ -1,6 +1,6 @@
 """A model in training as one value: what a save holds and the loop works on.
 
-Values only. What writes and reads it: `state` as our own folder, `dfl_import` as DFL's files.
+Values only. `model_folder` writes and reads it as our own folder, `dfl_import` as DFL's files.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """One iteration of a mask net's training: forward, loss, gradients, update.
 
 A batch in, the loss before the update out; the model changes in place. Knows nothing of where
-batches come from, of files, or of when to stop. Arithmetic and optimizer are those of `step`.
+batches come from, of files, or of when to stop. Arithmetic and optimizer are those of `face_step`.
 Source: reference "networks, losses, training", sections 10.4 and 11.
 """
 
