@@ -165,3 +165,25 @@ def test_real_clip_with_a_dropped_frame(shared: Path, tmp_path: Path) -> None:
     steps = [int((b - a) * 1000) for a, b in zip(timing.times, timing.times[1:], strict=False)]
     assert sorted(set(steps)) == [33, 34, 67]
     assert probe(path).frame_count is None
+
+
+@pytest.mark.parametrize(
+    ("fps", "kept"),
+    [
+        (Fraction(10), [0, 3, 6, 9, 12, 15, 18, 21]),
+        (Fraction(15), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]),
+        (Fraction(1), [0]),
+        (Fraction(60), list(range(24))),
+    ],
+)
+def test_some_frames_of_each_second(
+    fps: Fraction, kept: list[int], clip: Clip, tmp_path: Path, number_of: Any
+) -> None:
+    source = clip("clip.mkv", num=24, rate=Fraction(30))
+    result = extract_frames(source, tmp_path / "f", fps=fps)
+    names = sorted((tmp_path / "f").iterdir())
+    assert [number_of(read_pixels(path)) for path in names] == kept
+    assert tuple(path.name for path in names) == result.manifest.names
+    assert result.manifest.notices == ()
+    if len(kept) > 2:
+        assert result.manifest.timing.rate == min(fps, 30)

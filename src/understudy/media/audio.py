@@ -5,7 +5,7 @@ container can hold their codec, and where not turned into AAC (into plain PCM fo
 AVI). Knows nothing of pictures but the moment at which the first of them is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -43,19 +43,29 @@ _AAC_BITS_PER_CHANNEL = 128_000
 class AudioCarrier:
     """Moves all sound tracks of `source` into `output`, in step with its pictures.
 
-    `start` is the moment on the source's clock at which the output begins. Tracks are added at
-    once, so the picture track must be there already. `summary` says what became of each track,
-    `notices` what was damaged.
+    `start` is the moment on the source's clock at which the output begins, `end` the output's own
+    moment at which it ends (None: with the source). `tracks` chooses some by their number, counted
+    from 0; None takes all. They are added at once, so the picture track must be there already.
+    `summary` says what became of each track, `notices` what was damaged.
     """
 
     def __init__(
-        self, source: InputContainer, output: OutputContainer, path: Path, *, start: Fraction
+        self,
+        source: InputContainer,
+        output: OutputContainer,
+        path: Path,
+        *,
+        start: Fraction,
+        end: Fraction | None = None,
+        tracks: Collection[int] | None = None,
     ) -> None:
         self.summary: list[str] = []
         self.notices: list[str] = []
-        self._path, self._output = path, output
+        self._path, self._output, self._end = path, output, end
         self._tracks: dict[int, _Copy | _Recode] = {}
-        for stream in source.streams.audio:
+        for number, stream in enumerate(source.streams.audio):
+            if tracks is not None and number not in tracks:
+                continue
             if stream.codec_context is None:
                 self.summary.append(f"track {stream.index}: unknown codec, left out")
                 continue
@@ -76,6 +86,8 @@ class AudioCarrier:
             if packet is None:
                 return
             track = self._tracks[packet.stream.index]  # an end mark has no index of its own
+            if packet.size and self._is_outside(packet, track):
+                continue
             if until is not None and track.moment(packet) > until:
                 self._ahead = packet
                 return
@@ -87,6 +99,15 @@ class AudioCarrier:
                 )
                 continue
             self._output.mux(ready)
+
+    def _is_outside(self, packet: SoundPacket, track: "_Copy | _Recode") -> bool:
+        """Whether a packet is over long before the output begins, or begins after its end.
+
+        A decoder needs the packet before the first one that is heard.
+        """
+        moment = track.moment(packet)
+        length = (packet.duration or 0) * (packet.time_base or Fraction(0))
+        return moment + 2 * length < 0 or (self._end is not None and moment >= self._end)
 
     def _next(self) -> SoundPacket | None:
         try:

@@ -7,7 +7,7 @@ nothing of where pictures come from.
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -59,6 +59,8 @@ def encode_video(
     format_name: str = "h264",
     audio_from: Path | None = None,
     audio_start: Fraction | None = None,
+    audio_end: Fraction | None = None,
+    audio_tracks: Collection[int] | None = None,
     color: ColorTags | None = None,
     sample_aspect: Fraction = Fraction(1),
     crf: int | float | None = None,
@@ -73,7 +75,9 @@ def encode_video(
     """Write the pictures into `out`, each exactly once, in the format of that name.
 
     `timing` is a constant rate or a clip's Timing. All sound tracks of `audio_from` come along;
-    `audio_start` is the moment on its clock that meets the first picture, None its own first frame.
+    `audio_start` is the moment on its clock that meets the first picture, None its own first frame;
+    `audio_end` that of the last one's end, None the source's own. `audio_tracks` chooses tracks by
+    their number, counted from 0.
     `color` are the plate's tags; what they leave open is filled as players would. `crf` None is
     what looks lossless in the format; `bit_rate`, in bits per second, takes its place. `bit_depth`
     None keeps what the pictures have as far as the format does (H.264 stays at the 8 bits that play
@@ -109,7 +113,14 @@ def encode_video(
             if audio_from is not None:
                 start = first_moment(audio_from) if audio_start is None else audio_start
                 source = stack.enter_context(open_clip(audio_from))
-                sound = AudioCarrier(source, output, audio_from, start=start)
+                sound = AudioCarrier(
+                    source,
+                    output,
+                    audio_from,
+                    start=start,
+                    end=None if audio_end is None else audio_end - start,
+                    tracks=audio_tracks,
+                )
             _write_all(pictures, track, sound, output, on_frame)
         _verify(temporary, out, frames=track.count)
     return EncodedVideo(

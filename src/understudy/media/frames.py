@@ -156,10 +156,13 @@ def extract_frames(
     jpeg_quality: int = 95,
     first_number: int = FIRST_NUMBER,
     workers: int = 2,
+    fps: Fraction | None = None,
     on_frame: Callable[[int, int | None], None] | None = None,
     on_notice: Notice | None = None,
 ) -> Extraction:
     """Write every frame, in the size of the first, into the folder; those already there are kept.
+
+    `fps` keeps at most so many of each second, evenly; frames are never made up.
 
     `first_number` lets several clips follow one another in one folder. `on_frame(done, total)`
     follows each frame, total None where the file does not say; what it raises (Cancelled) ends the
@@ -176,17 +179,20 @@ def extract_frames(
     notices: list[str] = []
     with open_clip(source) as container:
         stream = video_stream(container, source)
-        clock, times = Clock(stream), list[Fraction]()
+        clock, times, seen = Clock(stream), list[Fraction](), 0
         frames = raw_frames(container, stream, source, on_damage=notices.append)
         with _Writer(workers, jpeg_quality, (info.height, info.width)) as writer:
-            for number, frame in enumerate(frames, first_number):
-                times.append(clock.read(frame))
-                writer.put(frame, folder / frame_name(number, digits, picture_format))
+            for frame in frames:
+                time, seen = clock.read(frame), seen + 1
+                if fps is None or _is_due(time, times, fps):
+                    number = first_number + len(times)
+                    times.append(time)
+                    writer.put(frame, folder / frame_name(number, digits, picture_format))
                 if on_frame is not None:
-                    on_frame(len(times), info.frame_count)
+                    on_frame(seen, info.frame_count)
     if not times:
         raise no_frames(source)
-    notices += _shortcomings(info, len(times), writer.scaled)
+    notices += _shortcomings(info, seen, writer.scaled)
     for notice in notices:
         (on_notice or _unheard)(notice)
     manifest = FrameManifest(
@@ -201,12 +207,21 @@ def extract_frames(
         rotation_deg=info.rotation_deg,
         sample_aspect=info.sample_aspect,
         audio_tracks=len(info.audio),
-        timing=fit_timing(times, time_base=clock.base, hints=clock.rates),
+        timing=fit_timing(times, time_base=clock.base, hints=(fps, *clock.rates)),
         first_number=first_number,
         notices=tuple(notices),
         timecode=info.timecode,
     )
     return Extraction(manifest, written=writer.written, kept=writer.kept)
+
+
+def _is_due(time: Fraction, kept: list[Fraction], fps: Fraction) -> bool:
+    """Whether a frame begins another of the `fps` parts of a second than the last one kept."""
+    if not kept:
+        return True
+    first = kept[0]
+    slack = Fraction(1, 2000)  # clocks of a millisecond are rounded
+    return (time - first + slack) * fps // 1 > (kept[-1] - first + slack) * fps // 1
 
 
 def _shortcomings(info: VideoInfo, count: int, scaled: int) -> list[str]:

@@ -4,6 +4,7 @@ Moments measured by a decoder in, a `Timing` out, which turns into JSON and back
 tick. Knows nothing of files or pixels.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,25 @@ def fit_timing(
         ticks.append(max(round(time / time_base), ticks[-1] + 1))
     mean = max(mean.limit_denominator(100_000), Fraction(1, 100_000))
     return Timing(mean, count, time_base, start, tuple(ticks))
+
+
+def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
+    """Timecode of the picture `frames` after that of `timecode`; wraps around at midnight."""
+    hours, minutes, seconds, first = (int(part) for part in re.split("[:;.]", timecode))
+    nominal = math.ceil(rate)
+    count = ((hours * 60 + minutes) * 60 + seconds) * nominal + first
+    dropped = nominal // 15 if ";" in timecode else 0  # numbers left out of nine minutes of ten
+    if dropped:
+        whole = hours * 60 + minutes
+        count -= dropped * (whole - whole // 10)
+    per_minute, per_ten = 60 * nominal - dropped, 600 * nominal - 9 * dropped
+    count = (count + frames) % (144 * per_ten)
+    if dropped:
+        tens, rest = divmod(count, per_ten)
+        count += dropped * (9 * tens + max(0, (rest - dropped) // per_minute))
+    seconds, first = divmod(count, nominal)
+    mark = ";" if dropped else ":"
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{first:02d}"
 
 
 def timecode_fault(timecode: str, rate: Fraction) -> str:

@@ -7,6 +7,7 @@ only: playlists and scripts that name further files are refused. Knows nothing o
 
 import contextlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _FORMATS = (
     "wav,mp3,aac,flac,ac3,eac3,aiff,w64,caf"  # sound: known so that the error can say so
 )
 
+_LEAD = Fraction(1)
 _SHORTFALL = Fraction(1, 4)
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d\d?")
 _TAGGED_END = re.compile(r"(\d+):(\d+):(\d+\.\d+)")  # of a track, as Matroska has it
@@ -133,10 +135,14 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def decode_frames(path: Path, *, on_damage: Notice | None = None) -> Iterator[DecodedFrame]:
+def decode_frames(
+    path: Path, *, on_damage: Notice | None = None, near: Fraction | None = None
+) -> Iterator[DecodedFrame]:
     """Every frame of the clip once, in the order shown: 8-bit RGB, or 16-bit from deeper sources.
 
-    Frames that can't be decoded are passed over and told to `on_damage`; all others are delivered.
+    With `near`, a moment on the clip's clock, decoding begins somewhere before that; `index` counts
+    from there. Frames that can't be decoded are passed over and told to `on_damage`; all others are
+    delivered.
 
     Raises:
         FileError: the clip is missing or can't be read.
@@ -148,10 +154,32 @@ def decode_frames(path: Path, *, on_damage: Notice | None = None) -> Iterator[De
         notice = on_damage or (lambda notice: None)
         clock = Clock(stream)
         index = -1
+        if near is not None and near > _LEAD:
+            container.seek(math.floor((near - _LEAD) / clock.base), stream=stream, backward=True)
         for index, frame in enumerate(raw_frames(container, stream, path, on_damage=notice)):
             yield DecodedFrame(index, clock.read(frame), to_rgb(frame, threads=0))
         if index < 0:
             raise no_frames(path)
+
+
+def frame_moments(path: Path) -> list[Fraction]:
+    """Moments of all frames on the clip's clock, in the order shown, read without decoding them.
+
+    Raises:
+        FileError, FormatError, MaterialError: as `decode_frames`.
+    """
+    with open_clip(path) as container:
+        stream = video_stream(container, path)
+        base = stream.time_base or Fraction(1, 1000)
+        stamps = [
+            packet.pts if packet.pts is not None else packet.dts
+            for packet in container.demux(stream)
+            if packet.size and not packet.is_discard
+        ]
+        moments = sorted(stamp * base for stamp in stamps if stamp is not None)
+    if not moments:
+        raise no_frames(path)
+    return moments
 
 
 @contextlib.contextmanager

@@ -63,6 +63,7 @@ _ALL = (
     Step("new", "Make a workspace."),
     Step("clear", "Empty a workspace: frames, faces, models, results."),
     Step("info", "What a workspace holds and what comes next."),
+    Step("cut", "A part of a clip, exact to the frame, with its sound."),
     Step("frames", "Frames out of a clip."),
     Step("extract", "Faces out of frames: found, aligned, saved with their landmarks."),
     Step("sort", "Put faces in order by what they show; the unfit go to the trash."),

@@ -1,5 +1,6 @@
 """Frames out of a clip, or several joined into one sequence."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,9 @@ class FramesOptions(StepOptions):
     )
     format: Literal["png", "jpg"] = option("png", "png loses nothing, jpg is smaller.")
     jpeg_quality: int = option(95, "Quality of jpg.", ge=1, le=100)
+    fps: float = option(
+        0.0, "Keep at most so many frames of each second, evenly; 0 = all. Leave dst at 0.", ge=0
+    )
     restart: bool = option(False, "Delete the frames of this side and begin anew.")
 
 
@@ -99,6 +103,7 @@ def _extract(
             jpeg_quality=options.jpeg_quality,
             first_number=1 + before,
             workers=job.workers,
+            fps=Fraction(options.fps).limit_denominator(1001) if options.fps else None,
             on_frame=on_frame,
             on_notice=job.message,
         )
@@ -192,7 +197,8 @@ def _asked(options: FramesOptions, clips: tuple[Path, ...]) -> dict[str, Any]:
         path = str(clip.absolute())
         listed.append({"path": path, "bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns})
     quality = options.jpeg_quality if options.format == "jpg" else None
-    return {"clips": listed, "format": options.format, "jpeg_quality": quality}
+    asked = {"clips": listed, "format": options.format, "jpeg_quality": quality}
+    return asked | ({"fps": options.fps} if options.fps else {})  # older records know none
 
 
 def _same(manifest: dict[str, Any], asked: dict[str, Any]) -> bool:
@@ -201,8 +207,8 @@ def _same(manifest: dict[str, Any], asked: dict[str, Any]) -> bool:
     if before == asked:
         return True
     old, new = before["clips"], asked["clips"]
-    kept = {key: before[key] for key in ("format", "jpeg_quality")}
-    if kept != {key: asked[key] for key in kept} or len(old) != len(new):
+    kept = {key: before.get(key) for key in ("format", "jpeg_quality", "fps")}
+    if kept != {key: asked.get(key) for key in kept} or len(old) != len(new):
         return False
     if [clip["bytes"] for clip in old] != [clip["bytes"] for clip in new]:
         return False
@@ -215,6 +221,8 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
         return "frames of " + ", ".join(Path(c["path"]).name for c in before["clips"])
     if before["clips"] != now["clips"]:
         return "a clip that has changed since"
+    if before.get("fps") != now.get("fps"):
+        return f"{before['fps']:g} frames of each second" if before.get("fps") else "all frames"
     return f"frames kept as {before['format']}"
 
 
