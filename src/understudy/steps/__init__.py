@@ -65,6 +65,7 @@ _ALL = (
     Step("info", "What a workspace holds and what comes next."),
     Step("cut", "A part of a clip, exact to the frame, with its sound."),
     Step("frames", "Frames out of a clip."),
+    Step("denoise", "Less noise in frames, averaged over time; the originals are kept."),
     Step("extract", "Faces out of frames: found, aligned, saved with their landmarks."),
     Step("sort", "Put faces in order by what they show; the unfit go to the trash."),
     Step("faceset undo", "Take back the last sort, trim or other move of faces."),
