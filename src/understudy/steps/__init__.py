@@ -110,6 +110,7 @@ _ALL = (
     Step("merge", "Put the model's faces into the frames of dst."),
     Step("video", "The finished video, with the sound of dst, signed."),
     Step("deliver", "Layers over the plate and transforms, for a compositor."),
+    Step("strip", "Before and after, as a picture or a split-screen film."),
     Step("verify", "Whether a file is as it was signed, and by whom."),
     Step("consent", "Record on whose authority the faces are used."),
     Step("weights", "Fetch the face models, or list them."),

@@ -58,7 +58,7 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
         )
     parts = read_frame_manifests(workspace, "dst")
     merged = merged_frames(workspace, parts)
-    plates = _plates(workspace, list_unique_images(workspace.dst.frames_dir).paths, merged)
+    plates = plates_of(workspace, list_unique_images(workspace.dst.frames_dir).paths, merged)
     faces = faces_by_frame(workspace, plates, job)
     predictor, facts = load_predictor(workspace, _model_options(options, session), job)
     notices = _notices(session, facts)
@@ -98,7 +98,12 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
     )
 
 
-def _plates(workspace: Workspace, plates: Sequence[Path], merged: Sequence[Path]) -> list[Path]:
+def plates_of(workspace: Workspace, plates: Sequence[Path], merged: Sequence[Path]) -> list[Path]:
+    """The plate of each merged frame, in their order.
+
+    Raises:
+        MaterialError: one is gone.
+    """
     by_stem = {path.stem: path for path in plates}
     missing = [path.stem for path in merged if path.stem not in by_stem]
     if missing:
