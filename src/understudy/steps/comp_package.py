@@ -17,10 +17,10 @@ from understudy.imaging.geometry import invert, transform_points
 from understudy.imaging.resample import Box, place_part, reach_of
 from understudy.media.images import Pixels, read_pixels, to_image
 from understudy.media.stills import write_still
-from understudy.merging.predict import AlignedFace, Predictor, predict_face
+from understudy.merging.predict import AlignedFace, PredictedFace, Predictor, predict_face
 from understudy.merging.settings import MergeSettings
 from understudy.provenance.frame_list import write_frame_list
-from understudy.types import Landmarks, Mask, Prediction
+from understudy.types import Landmarks, Mask
 
 if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
@@ -108,7 +108,7 @@ class CompPackage:
             write_still(self.folder / kind / name, picture, bit_depth=depth)
             self._files.append(self.folder / kind / name)
         self._shape_hw, self._depth = (plate.shape[0], plate.shape[1]), depth
-        return {"name": plate_path.stem, "faces": [_placement(aligned) for aligned, _ in found]}
+        return {"name": plate_path.stem, "faces": [_placement(face.aligned) for face in found]}
 
     def finish(
         self,
@@ -150,19 +150,18 @@ def final_layer(plate: Pixels, merged: Pixels, matte: Mask) -> Layer:
     return np.dstack([share, matte]).astype(np.float32)
 
 
-def prediction_layer(
-    found: Sequence[tuple[AlignedFace, Prediction]], shape_hw: tuple[int, int]
-) -> Layer:
+def prediction_layer(found: Sequence[PredictedFace], shape_hw: tuple[int, int]) -> Layer:
     """What the model said of each face, laid over an empty plate; later ones over earlier ones."""
     layer = np.zeros((*shape_hw, 4), np.float32)
-    for aligned, prediction in found:
+    for one in found:
+        aligned = one.aligned
         to_frame = invert(aligned.matrix(aligned.size))
         box = reach_of(Box(0, 0, aligned.size, aligned.size), to_frame).clipped(shape_hw)
         if box.empty:
             continue
         square = np.ones((aligned.size, aligned.size), np.float32)
         alpha = np.clip(place_part(square, to_frame, box), 0, 1)[..., None]
-        face = np.clip(place_part(prediction.face, to_frame, box, rim="continue"), 0, 1)
+        face = np.clip(place_part(one.prediction.face, to_frame, box, rim="continue"), 0, 1)
         part = layer[box.slices]
         part *= 1 - alpha
         part += np.dstack([face * alpha, alpha])

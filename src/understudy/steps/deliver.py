@@ -9,7 +9,8 @@ from understudy.files import make_dir, remove_files, remove_leftovers
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.frames import clip_paths, read_frame_manifests
-from understudy.steps.merge import MergeOptions, faces_by_frame, load_predictor
+from understudy.steps.merge import faces_by_frame
+from understudy.steps.merge_networks import load_predictor
 from understudy.steps.perform import StepOptions
 from understudy.steps.video import check_out, merge_session, merged_frames
 from understudy.types import Report
@@ -60,7 +61,14 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
     merged = merged_frames(workspace, parts)
     plates = plates_of(workspace, list_unique_images(workspace.dst.frames_dir).paths, merged)
     faces = faces_by_frame(workspace, plates, job)
-    predictor, facts = load_predictor(workspace, _model_options(options, session), job)
+    model = session["model"]
+    predictor, facts = load_predictor(
+        workspace,
+        model["name"],
+        averaged=model.get("averaged", True),
+        device=options.device,
+        job=job,
+    )
     notices = _notices(session, facts)
     for notice in notices:
         job.message(notice)
@@ -116,19 +124,12 @@ def plates_of(workspace: Workspace, plates: Sequence[Path], merged: Sequence[Pat
     return [by_stem[path.stem] for path in merged]
 
 
-def _model_options(options: DeliverOptions, session: dict[str, Any]) -> MergeOptions:
-    """The model the frames were merged with."""
-    model = session["model"]
-    given = {key: model[key] for key in ("averaged", "morph") if key in model}
-    return MergeOptions(
-        workspace=options.workspace, model=model["name"], device=options.device, **given
-    )
-
-
 def _settings(session: dict[str, Any]) -> "MergeSettings":
+    """Those the frames were merged with, but that no other network is asked for its part."""
     from understudy.merging.settings import MergeSettings
 
-    return MergeSettings(**session["keyframes"][0]["settings"])
+    settings = session["keyframes"][0]["settings"]
+    return MergeSettings(**settings | {"mask_mode": "learned-dst", "super_resolution": 0.0})
 
 
 def _notices(session: dict[str, Any], facts: dict[str, Any]) -> list[str]:
