@@ -19,6 +19,21 @@ def test_the_help_of_run_shows_what_is_so(capsys: pytest.CaptureFixture[str]) ->
     assert "--no-overwrite" in text, "what a preset turns on can be turned off"
 
 
+@pytest.mark.parametrize(
+    ("step", "groups"),
+    [
+        ("run", ["Main", "Person", "Workspace", "Machine"]),
+        ("extract", ["Inputs", "Main", "Detection", "Tracks", "Frames", "Person", "Machine"]),
+    ],
+)
+def test_help_shows_what_a_command_is_about_first(
+    step: str, groups: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([step, "--help"]) == 0
+    heads = [line.strip("╭─╮ ") for line in capsys.readouterr().out.splitlines() if "╭" in line]
+    assert heads == groups
+
+
 def test_no_list_has_a_flag_that_empties_it(capsys: pytest.CaptureFixture[str]) -> None:
     for step in ("frames", "extract", "train"):
         assert "--empty-" not in help_of(step, capsys)

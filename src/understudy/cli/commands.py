@@ -5,9 +5,8 @@ step's own declaration. Only the command that was asked for has its options load
 converted here and checked by the step's options.
 """
 
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -24,6 +23,8 @@ if TYPE_CHECKING:  # pydantic is loaded only once a command is asked for
     from understudy.options import Options
 
 EVENTS = "events"
+FIRST_GROUPS = ("Inputs", "Main")
+LAST_GROUP = "Machine"
 
 
 def parse_command(tokens: Sequence[str]) -> tuple[Step, dict[str, Any], Path | None] | None:
@@ -87,10 +88,16 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
     command.__name__ = step.name
     command.__doc__ = step.summary
     if loaded:
+        from understudy.options import group_of
+
         fields = step.options.model_fields
         # what a preset turns on can be turned off
         turns_off = "preset" in fields
-        parameters = [_parameter(n, f, turns_off=turns_off) for n, f in fields.items()]
+        groups = _groups(fields.values())
+        parameters = [
+            _parameter(name, field, groups[group_of(field)], turns_off=turns_off)
+            for name, field in fields.items()
+        ]
         parameters.sort(key=lambda p: p.kind)
         parameters.append(
             inspect.Parameter(
@@ -99,7 +106,10 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
                 default=None,
                 annotation=Annotated[
                     Path | None,
-                    cyclopts.Parameter(help="Write what happens to this file as JSON lines."),
+                    cyclopts.Parameter(
+                        help="Write what happens to this file as JSON lines.",
+                        group=groups[LAST_GROUP],
+                    ),
                 ],
             )
         )
@@ -108,8 +118,10 @@ def _function(step: Step, *, loaded: bool) -> Callable[..., None]:
     return command
 
 
-def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Parameter:
-    from understudy.options import flag_of, group_of, is_argument
+def _parameter(
+    name: str, field: "FieldInfo", group: cyclopts.Group, *, turns_off: bool
+) -> inspect.Parameter:
+    from understudy.options import flag_of, is_argument
 
     positional, required = is_argument(field), field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
@@ -117,7 +129,7 @@ def _parameter(name: str, field: "FieldInfo", *, turns_off: bool) -> inspect.Par
     form = cyclopts.Parameter(
         name=flag_of(name) if name.endswith("_") else None,
         help=_help(field),
-        group=_group(group_of(field)),
+        group=group,
         negative=None if default is True or turns_off else (),
         negative_iterable=(),
         consume_multiple=True,
@@ -140,9 +152,15 @@ def _to_paths(kind: Any, tokens: Sequence[cyclopts.Token]) -> Any:  # types made
     return cyclopts.convert(kind, tokens)
 
 
-@functools.cache
-def _group(name: str) -> cyclopts.Group:
-    return cyclopts.Group(name)
+def _groups(fields: Iterable["FieldInfo"]) -> dict[str, cyclopts.Group]:
+    """Groups of a command by name, in the order its help shows them: what it is about first."""
+    from understudy.options import group_of
+
+    met = dict.fromkeys([*FIRST_GROUPS, *(group_of(field) for field in fields)])
+    met.pop(LAST_GROUP, None)
+    return {
+        name: cyclopts.Group(name, sort_key=place) for place, name in enumerate([*met, LAST_GROUP])
+    }
 
 
 def _type(field: "FieldInfo") -> Any:  # a type, made at run time
