@@ -121,7 +121,7 @@ def test_commands_from_another_terminal(
     assert tell("save")[0] == 2  # nothing runs any more
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_so(
     number: signal.Signals, workspace: Path, tmp_path: Path
 ) -> None:
@@ -138,6 +138,41 @@ def test_a_signal_saves_and_says_so(
     assert newest.iteration >= 1
     last = json.loads(events.read_text().splitlines()[-1])
     assert last["event"] == "cancelled"
+
+
+def test_training_goes_on_when_nobody_reads_what_it_says(workspace: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    with start_training(workspace, "--events", str(events)) as run:
+        assert run.stderr is not None and run.stdin is not None and run.stdout is not None
+        run.stderr.close()
+        wait_for(events, "metric")
+        for command in ("save", "stop"):  # both are told to nobody
+            run.stdin.write(json.dumps({"command": command}) + "\n")
+            run.stdin.flush()
+        said = run.stdout.read()
+    assert run.returncode == 0
+    assert said.splitlines()[-1].startswith("done: ")
+    newest = open_model(workspace / "model" / "new").newest(print)
+    assert newest is not None
+    assert newest.iteration >= 1
+
+
+def test_what_outlives_its_terminal_is_not_ended_with_it(workspace: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it to its child
+    try:
+        run = start_training(workspace, "--events", str(events))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with run:
+        assert run.stdin is not None and run.stdout is not None
+        wait_for(events, "metric")
+        run.send_signal(signal.SIGHUP)
+        run.stdin.write(json.dumps({"command": "stop"}) + "\n")
+        run.stdin.flush()
+        said = run.stdout.read()
+    assert run.returncode == 0
+    assert said.splitlines()[-1].startswith("done: ")
 
 
 def test_a_model_keeps_its_shape(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,12 @@ every ten seconds. Progress goes to standard error, the last word to standard ou
 """
 
 import json
+import os
+import sys
 import time
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -27,6 +30,38 @@ from understudy.job import Event
 
 LOG_SECONDS = 10.0
 LEAST_SECONDS = 0.1
+
+
+class _WhileRead:
+    """Standard error, silent once its reader is gone (a closed pipe or terminal): work goes on."""
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._fall_silent()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._fall_silent()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def _fall_silent(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # also for what the stream still holds
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 class _Rate(ProgressColumn):
@@ -50,7 +85,7 @@ class Drawing:
     """A sink that draws; use it as a context so that the terminal is left clean."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=cast("IO[str]", _WhileRead(cast(TextIOWrapper, sys.stderr))))
         self._progress = Progress(
             TextColumn("[bold]{task.description:<10}"),
             BarColumn(bar_width=24),

@@ -13,7 +13,11 @@ from understudy.job import Job
 
 
 def obey_signals(job: Job) -> None:
-    """First Ctrl+C (or a request to terminate) ends the job cleanly, the second at once."""
+    """First Ctrl+C ends the job cleanly, the second at once.
+
+    So do a request to terminate and a terminal that is closed, unless the job was started to
+    outlive it (nohup).
+    """
 
     def ask(number: int, frame: FrameType | None) -> None:
         job.cancel()
@@ -22,6 +26,9 @@ def obey_signals(job: Job) -> None:
 
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)
+    closed = getattr(signal, "SIGHUP", None) or getattr(signal, "SIGBREAK", None)  # Windows
+    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
+        signal.signal(closed, ask)
 
 
 def obey_standard_input(job: Job) -> None:
