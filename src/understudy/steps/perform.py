@@ -19,7 +19,8 @@ from understudy.workspace import Workspace
 # need none that is free.
 NEED_NO_LOCK = (
     *("info", "model list", "model info", "verify"),
-    *("faceset inspect", "faceset sheet", "faceset stats", "mask export"),
+    *("faceset inspect", "faceset sheet", "faceset stats"),
+    *("mask info", "mask suggest", "mask export"),
     *("train set", "train save", "train backup", "train preview"),
     *("train pause", "train resume", "train stop"),
 )

@@ -1,5 +1,7 @@
 """Masks go out to other programs and come back in, and what did not fit is listed."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,15 @@ from understudy.files import read_json
 from understudy.masks.outlines import iou_of
 from understudy.masks.polygons import rasterize
 from understudy.workspace import Workspace
+
+HOLD = """
+import sys
+from pathlib import Path
+from understudy.workspace import Workspace
+with Workspace.open(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def save(path: Path, levels: np.ndarray) -> Path:
@@ -194,14 +205,33 @@ def test_exported_masks_come_back_as_they_were(
     assert "0 masks of faces, 1 kept from an earlier run" in capsys.readouterr().out
 
 
+def test_looking_at_masks_waits_for_nobody(tmp_path: Path) -> None:
+    workspace = labelled_workspace(tmp_path / "w")
+    at = ["--workspace", str(workspace.root)]
+    holding = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(workspace.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holding.stdin is not None and holding.stdout is not None
+    with holding:
+        assert holding.stdout.readline() == b"held\n"
+        assert main(["mask", "info", "src", *at]) == 0
+        assert main(["mask", "suggest", "src", "1", *at]) == 0
+        assert main(["mask", "export", "src", *at]) == 0
+        assert main(["mask", "remove-labels", "src", *at]) == 2
+        holding.stdin.close()
+
+
 def test_what_was_painted_on_is_overwritten_only_when_asked(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "w", src=2)
     at = ["--workspace", str(workspace.root)]
     tokens = ["mask", "export", "src", "--with-picture", *at]
+    assert main(["mask", "export", "src", *at]) == 0  # masks alone lie in a folder of their own
     assert main(tokens) == 0
-    made = exported(workspace)
+    made = exported(workspace, "aligned_cutouts")
     assert [picture.shape for picture in made.values()] == [(128, 128, 4)] * 2
-    path = workspace.src.frames_dir / "aligned_masks" / "00001_0_mask.png"
+    path = workspace.src.frames_dir / "aligned_cutouts" / "00001_0_mask.png"
     painted = save(path, np.dstack([made[path.name][..., :3], oval()])).read_bytes()
     assert main(tokens) == 3
     assert path.read_bytes() == painted
@@ -209,7 +239,8 @@ def test_what_was_painted_on_is_overwritten_only_when_asked(tmp_path: Path) -> N
     mask = read_face(workspace.src.aligned_dir / "00001_0.jpg").mask
     np.testing.assert_array_equal(mask, oval() / np.float32(255))
     assert main([*tokens, "--kind", "hull", "--replace"]) == 0
-    np.testing.assert_array_equal(exported(workspace)[path.name], made[path.name])
+    again = exported(workspace, "aligned_cutouts")
+    np.testing.assert_array_equal(again[path.name], made[path.name])
 
 
 def test_frames_are_exported_with_the_masks_of_their_faces(

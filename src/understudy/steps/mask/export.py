@@ -40,7 +40,8 @@ class ExportOptions(StepOptions):
     hard: bool = option(False, "Write black and white only, cut at one half.")
     out: Path | None = option(
         None,
-        "Folder for the pictures; if not given, aligned_masks or frame_masks beside the faceset.",
+        "Folder for the pictures; if not given, aligned_masks or frame_masks beside the faceset, "
+        "with --with-picture aligned_cutouts or frame_cutouts.",
         group="Output",
     )
     replace: bool = option(
@@ -98,8 +99,9 @@ def _out_dir(options: ExportOptions, folder: Path) -> Path:
     from understudy.errors import OptionError
 
     real = folder.resolve()
-    name = "frame_masks" if options.per == "frame" else real.name + "_masks"
-    out_dir = options.out or real.with_name(name)
+    what = "frame" if options.per == "frame" else real.name
+    kind = "cutouts" if options.with_picture else "masks"
+    out_dir = options.out or real.with_name(f"{what}_{kind}")
     if out_dir.resolve() in (real, real.parent):
         raise OptionError(
             "--out",
