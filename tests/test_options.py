@@ -8,6 +8,7 @@ from understudy.errors import OptionError, UnderstudyError
 from understudy.models.config import ModelConfig
 from understudy.options import parse
 from understudy.registry import Registry
+from understudy.steps import STEPS
 from understudy.training.plan.options import TrainOptions
 
 
@@ -57,3 +58,8 @@ def test_registry_names_what_there_is() -> None:
         registry["yaw"]
     with pytest.raises(ValueError, match="twice"):
         registry.register("hue")(2)
+
+
+def test_what_is_given_by_position_is_named_without_dashes() -> None:
+    with pytest.raises(OptionError, match=r"^NUM: expected greater than or equal to 1, found 0"):
+        parse(STEPS["mask suggest"].options, {"faces": "dst", "num": 0})

@@ -74,6 +74,8 @@ def option_error(kind: type[BaseModel], error: ValidationError) -> OptionError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"]) or kind.__name__
     flag = flag_of(name)
+    if name in kind.model_fields and is_argument(kind.model_fields[name]):
+        flag = name.upper()
     if first["type"] == "extra_forbidden":
         return OptionError(
             flag,
