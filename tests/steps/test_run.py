@@ -14,7 +14,9 @@ from understudy.cli.main import main
 from understudy.media.encode import encode_video
 from understudy.media.images import write_image
 from understudy.media.video import decode_frames, probe
+from understudy.provenance.consent import Marking, write_marking
 from understudy.provenance.verify import verify
+from understudy.steps.demo import mark_strip, write_strip
 
 Clips = tuple[Path, Path]
 
@@ -48,6 +50,26 @@ def test_film_is_signed(finished: tuple[Path, Path]) -> None:
     verdict = verify(finished[0])
     assert (verdict.integrity, verdict.signer) == ("intact", "unknown")
     assert main(["verify", str(finished[0])]) == 0
+
+
+def test_the_strip_of_the_demo_is_signed(
+    finished: tuple[Path, Path], clips: Clips, tmp_path: Path
+) -> None:
+    film, workspace = finished
+    strip = tmp_path / "strip.png"
+    write_strip(strip, *clips, film)
+    mark_strip(strip, film, workspace)
+    verdict = verify(strip)
+    assert verdict.integrity == "intact"
+    assert [action.split()[0] for action in verdict.actions] == ["c2pa.opened", "c2pa.edited"]
+    assert "plate (parentOf, with provenance)" in verdict.ingredients[0], (
+        "the film's own mark is carried on"
+    )
+    write_strip(strip, *clips, film)
+    write_marking(workspace, Marking(enabled=False))
+    mark_strip(strip, film, workspace)
+    write_marking(workspace, Marking(enabled=True))
+    assert verify(strip).integrity == "absent"
 
 
 def test_one_changed_byte_is_told(finished: tuple[Path, Path], tmp_path: Path) -> None:
@@ -101,12 +123,14 @@ def test_the_last_word_counts_frames_of_the_film_and_names_what_to_look_at(
     frames = [f.pixels for f in decode_frames(clips[1])][:3]
     plate = tmp_path / "plate.mp4"
     encode_video([blank, *frames], plate, timing=Fraction(25))
-    assert main(run_tokens((clips[0], plate), tmp_path / "film.mp4", tmp_path / "w")) == 0
+    tokens = run_tokens((clips[0], plate), tmp_path / "film.mp4", tmp_path / "w")
+    assert main([*tokens, "--minutes", "0.00001"]) == 0
     shown = capsys.readouterr().out.splitlines()
+    assert "  To train on from there: the same command with more --minutes" in shown
     assert "  dst: 1 frame without a face: 00001.png" in shown
     assert shown[-1].startswith("done: 4 frames in the film -> ")
-    (row,) = (line for line in shown if line.startswith("  train"))
-    assert row.split()[1:3] == ["3", "iterations"]
+    (row,) = (line for line in shown if line.startswith("  train "))
+    assert row.split()[1:3] == ["1", "iterations"]
 
 
 def test_one_person_is_taken_where_asked_for(clips: Clips, tmp_path: Path) -> None:

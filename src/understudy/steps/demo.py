@@ -21,6 +21,7 @@ GAP = 4
 DARK = 20
 
 Tile = UInt8[np.ndarray, "h w 3"]
+Row = UInt8[np.ndarray, "row_h row_w 3"]
 
 
 class DemoOptions(StepOptions):
@@ -42,6 +43,7 @@ def demo(options: DemoOptions, job: Job) -> Report:
     _say_who_they_are(Workspace.create(options.workspace).root)
     report = perform("run", run_options, job)
     write_strip(strip, src, dst, out)
+    mark_strip(strip, out, options.workspace)
     lines = [*report.details["lines"], f"  the film:      {out}", f"  before, after: {strip}"]
     return Report(
         "demo",
@@ -68,6 +70,16 @@ def _say_who_they_are(workspace: Path) -> None:
         write_consent(workspace, record)
 
 
+def mark_strip(strip: Path, film: Path, workspace: Path) -> None:
+    """Marks the strip as made of the film, unless the workspace says otherwise."""
+    from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
+    from understudy.provenance.mark import MarkDetails, sign
+
+    if marking_enabled(workspace):
+        details = MarkDetails(consent=status_sentence(read_consent(workspace)))
+        sign(strip, details=details, plate=film)
+
+
 def write_strip(path: Path, src: Path, plate: Path, result: Path) -> None:
     """A picture with one row of the src clip, one of the plate and one of the result."""
     from understudy.media.images import write_image
@@ -87,7 +99,7 @@ def _evenly(clip: Path) -> list[Tile]:
     from understudy.media.video import decode_frames, probe
 
     count = probe(clip).frame_count or sum(1 for _ in decode_frames(clip))
-    wanted = {round((i + 0.5) * count / SHOWN) for i in range(SHOWN)}
+    wanted = {int((i + 0.5) * count / SHOWN) for i in range(SHOWN)}
     tiles = []
     for frame in decode_frames(clip):
         if frame.index in wanted:
@@ -95,7 +107,7 @@ def _evenly(clip: Path) -> list[Tile]:
     return tiles
 
 
-def _row(label: str, tiles: list[Tile]) -> Tile:
+def _row(label: str, tiles: list[Tile]) -> Row:
     import cv2
 
     width = SHOWN * TILE + (SHOWN - 1) * GAP

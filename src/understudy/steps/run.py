@@ -24,6 +24,7 @@ from understudy.steps.perform import StepOptions, perform
 from understudy.steps.train import PresetName, TrainStepOptions
 from understudy.steps.video import VideoOptions, check_out
 from understudy.types import Report
+from understudy.wording import counted
 from understudy.workspace import SideName, Workspace
 
 SMALLEST_FACE_PX = 12  # that can be looked for
@@ -94,6 +95,8 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
         to_look_at += result.details.get("lines", ())
         if result.details.get("made_elsewhere"):
             to_look_at.append(f"  {result.details['summary']}")
+        if name == "train":
+            to_look_at += _how_to_go_on(result)
         if name == "video":  # what counts are the frames of the film
             report.done, report.skipped = result.done, result.skipped
             report.outputs = result.outputs
@@ -101,6 +104,19 @@ def _perform_all(options: RunOptions, job: Job) -> Report:
     lines = [*_table(parts), *to_look_at]
     report.details |= {"parts": parts, "lines": lines}
     return report
+
+
+def _how_to_go_on(training: Report) -> list[str]:
+    """A line that tells what training ended by its time left undone."""
+    from understudy.training.loop.pace import TIME_IS_UP
+
+    if training.details.get("reason") != TIME_IS_UP:
+        return []
+    reached = counted(training.details["iteration"], "iteration")
+    return [
+        f"  trained {reached} in the time given; with few, the plate's face shows through.",
+        "  To train on from there: the same command with more --minutes",
+    ]
 
 
 def _with_own_remedy(

@@ -13,6 +13,7 @@ SAVING_SHARE = 0.02
 """Share of the time that saves may take before they become rarer."""
 WRITTEN_PER_SECOND = 4e6
 """Bytes a second that saves may write on the average, so that a disk lasts for years."""
+TIME_IS_UP = "time is up"
 FIRST_SAVE_SECONDS = 10.0
 """Until the first save of a run, of which is not known what it takes."""
 
@@ -31,7 +32,7 @@ def why_ended(state: TrainState, options: TrainOptions) -> str | None:
     if options.target_iter and state.iteration >= options.target_iter:
         return "target iteration reached"
     if options.minutes and state.seconds >= 60 * options.minutes:
-        return "time is up"
+        return TIME_IS_UP
     if state.plan is not None and state.plan.is_over:
         return f"all phases of recipe {state.plan.recipe} are done"
     return None
