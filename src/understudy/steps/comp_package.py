@@ -84,10 +84,7 @@ class CompPackage:
         bit_depth: int | None,
     ) -> None:
         self.folder = folder
-        self._predictor, self._depth = predictor, bit_depth
-        # The model's own answer: no mask model is asked, and nothing is enhanced.
-        plain = {"mask_mode": "learned-prd", "super_resolution": 0.0}
-        self._settings = settings.model_copy(update=plain)
+        self._predictor, self._settings, self._depth = predictor, settings, bit_depth
         self._files: list[Path] = []
         self._shape_hw = (0, 0)
         for name in (FINAL, PREDICTION, MATTE):
@@ -100,8 +97,7 @@ class CompPackage:
         plate, merged = read_pixels(plate_path), read_pixels(merged_path)
         matte = to_image(read_pixels(matte_path))[..., 0]
         depth = self._depth or (16 if plate.dtype == np.uint8 else 32)
-        answers = [predict_face(plate, face, self._predictor, self._settings) for face in faces]
-        found = [(one.aligned, one.prediction) for one in answers]
+        found = [predict_face(plate, face, self._predictor, self._settings) for face in faces]
         layers = {
             FINAL: final_layer(plate, merged, matte),
             PREDICTION: prediction_layer(found, (plate.shape[0], plate.shape[1])),
