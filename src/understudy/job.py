@@ -147,7 +147,7 @@ class Job:
     def fail(self, item: str, reason: str) -> None:
         """Record an item that could not be done; the step goes on."""
         self.failures.append(Failure(item, reason))
-        self._emit("message", text=f"{item}: {reason}")
+        self._emit("message", text=f"{item}: {reason}", item=item)
 
     def started(self, options: dict[str, Any]) -> None:
         """The step begins with these options."""

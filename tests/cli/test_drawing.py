@@ -57,3 +57,17 @@ def test_a_terminal_shows_what_a_step_gives(monkeypatch, capsys) -> None:
     assert "1:15 left" in last
     assert "/s" not in last
     assert "50000/12" not in shown
+
+
+def test_of_many_items_that_fail_the_first_are_named(log) -> None:
+    failed = [
+        Event("message", "merge", float(i), {"text": f"{i}.png: broken", "item": f"{i}.png"})
+        for i in range(50)
+    ]
+    shown = log(*failed, Event("message", "merge", 60.0, {"text": "signing"}))
+    assert shown[:2] == ["merge: 0.png: broken", "merge: 1.png: broken"]
+    assert shown[19:] == [
+        "merge: 19.png: broken",
+        "merge: more items fail; their reasons are in the report",
+        "merge: signing",
+    ]

@@ -30,6 +30,8 @@ from understudy.job import Event
 
 LOG_SECONDS = 10.0
 LEAST_SECONDS = 0.1
+LISTED = 20
+"""Items that failed which are named; all of them stand in the report."""
 
 
 class _WhileRead:
@@ -101,6 +103,7 @@ class Drawing:
         self._tasks: dict[str, TaskID] = {}
         self._live = self._console.is_terminal
         self._logged = 0.0
+        self._num_failed = 0
         self._begun: dict[str, tuple[float, int, int | None]] = {}
 
     def __enter__(self) -> "Drawing":
@@ -117,9 +120,19 @@ class Drawing:
         if event.kind == "progress":
             self._moved(event)
         elif event.kind == "message":
-            self._say(f"{event.step}: {event.data['text']}")
+            self._told(event)
         elif event.kind == "finished":
             self._ended(event)
+
+    def _told(self, event: Event) -> None:
+        text = str(event.data["text"])
+        if "item" in event.data:
+            self._num_failed += 1
+            if self._num_failed > LISTED + 1:
+                return
+            if self._num_failed > LISTED:
+                text = "more items fail; their reasons are in the report"
+        self._say(f"{event.step}: {text}")
 
     def _moved(self, event: Event) -> None:
         if self._live:

@@ -2,11 +2,9 @@
 
 import sys
 
-from understudy.cli.drawing import clock
+from understudy.cli.drawing import LISTED, clock
 from understudy.types import Report
 from understudy.wording import counted
-
-LISTED = 20
 
 
 def print_report(report: Report) -> None:
