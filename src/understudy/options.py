@@ -57,6 +57,17 @@ def group_of(field: FieldInfo) -> str:
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
+class ClashError(ValueError):
+    """Values that do not go together; `names` are those of their options, the one to change first.
+
+    For validators of a set of options; the user gets an `OptionError` made of it.
+    """
+
+    def __init__(self, expected: str, *names: str) -> None:
+        super().__init__(expected)
+        self.names = names
+
+
 def parse(kind: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     """`values` as a checked set of options.
 
@@ -83,10 +94,12 @@ def option_error(kind: type[BaseModel], error: ValidationError) -> OptionError:
             found=repr(name),
             remedy=f"Known: {', '.join(kind.model_fields)}.",
         )
-    found = repr(first["input"])
-    if not first["loc"] and isinstance(first["input"], Mapping):  # values that don't go together
-        flag = "options"
-        found = ", ".join(f"{key} {value}" for key, value in first["input"].items())
+    found, given = repr(first["input"]), first["input"]
+    if not first["loc"] and isinstance(given, Mapping):  # values that don't go together
+        clash = first.get("ctx", {}).get("error")
+        names = clash.names if isinstance(clash, ClashError) else tuple(given)
+        flag = flag_of(names[0]) if isinstance(clash, ClashError) else "options"
+        found = ", ".join(f"{name} {given[name]}" for name in names if name in given)
     message = first["msg"]
     expected = message[0].lower() + message[1:]
     return OptionError(

@@ -1,5 +1,6 @@
 """Two very short clips with one face each, cut from the demo's."""
 
+import re
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -57,14 +58,18 @@ def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str]) -> object:
-    """Runs a command that must fail on the user's input; gives its one line."""
+    """Runs a command that must fail on the user's input; gives its one line.
+
+    Steps that went well before it may have told how far they were.
+    """
 
     def run(*tokens: str | Path) -> str:
         capsys.readouterr()
         assert main([str(token) for token in tokens]) == 2
         lines = capsys.readouterr().err.strip().splitlines()
-        assert len(lines) == 1, lines
-        return lines[0]
+        assert all(re.match(r"[a-z][a-z -]*: \S", line) for line in lines), lines  # step: words
+        assert [line for line in lines if line.startswith("understudy: ")] == lines[-1:], lines
+        return lines[-1]
 
     return run
 

@@ -66,7 +66,9 @@ def test_unknown_options_and_values(told, tokens: list[str], named: list[str]) -
 
 
 def test_values_that_do_not_go_together(told) -> None:  # type: ignore[no-untyped-def]
-    assert "found resolution 33, archi df-ud" in told("bench", "train", "--resolution", "33")
+    line = told("bench", "train", "--resolution", "33")
+    assert "--resolution: expected a resolution that is a multiple of 32 for this archi" in line
+    assert "found resolution 33, archi df-ud. See" in line
 
 
 def test_missing_workspace(told, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from understudy.errors import OptionError
-from understudy.options import Options, option, parse
+from understudy.options import ClashError, Options, option, parse
 from understudy.types import FaceType
 
 Kind = Literal["SAEHD", "AMP", "Quick96", "XSeg"]
@@ -58,7 +58,10 @@ class ModelConfig(Options):
         step = 32 if self.kind == "AMP" or {"d", "t"} & self.letters else 16
         step = 64 if self.kind == "XSeg" else step
         if self.resolution % step:
-            raise ValueError(f"a resolution that is a multiple of {step} for this architecture")
+            which = "archi" if self.kind == "SAEHD" else "kind"
+            raise ClashError(
+                f"a resolution that is a multiple of {step} for this {which}", "resolution", which
+            )
         return self
 
     @property
