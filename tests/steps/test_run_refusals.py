@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from understudy.cli.main import main
+from understudy.media.formats import CONTAINERS
+from understudy.steps.run import RunOptions
 
 Clips = tuple[Path, Path]
 
@@ -90,3 +92,14 @@ def test_a_film_before_merging_asks_for_what_is_missing_only(
     shutil.rmtree(workspace / "data_dst" / "aligned")
     line = told(*video)  # type: ignore[operator]
     assert "extract dst, merge" in line and "frames dst" not in line
+
+
+def test_a_result_without_an_ending_is_refused_with_those_there_are(
+    told: object, clips: Clips, tmp_path: Path
+) -> None:
+    out = tmp_path / "pictures"
+    line = told("run", "--src", clips[0], "--dst", clips[1], "--out", out)  # type: ignore[operator]
+    assert "found no ending" in line and "--format png" in line
+    words = RunOptions.model_fields["out"].description or ""
+    assert all(ending in line and ending in words for ending in CONTAINERS)
+    assert list(tmp_path.iterdir()) == []

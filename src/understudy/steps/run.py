@@ -35,7 +35,7 @@ class RunOptions(StepOptions):
 
     src: tuple[Path, ...] = option(..., "Clip or clips of the face to put on.", min_length=1)
     dst: Path = option(..., "Clip the face is put into.")
-    out: Path = option(..., "The finished video (.mp4, .mov or .mkv).")
+    out: Path = option(..., "The finished video (.mp4, .mov, .mkv, .avi).")
     workspace: Path = option(
         Path(), "Folder of the job; without it one beside the result, named after it."
     )
@@ -199,8 +199,8 @@ def _check(options: RunOptions) -> None:
         raise FileError(
             options.out,
             expected=f"a name ending in {', '.join(CONTAINERS)}",
-            found=repr(options.out.suffix),
-            remedy="Choose one of these containers.",
+            found=repr(options.out.suffix) if options.out.suffix else "no ending",
+            remedy="Choose one; pictures come from: understudy video --format png --out FOLDER",
         )
     if options.out.is_dir():
         raise FileError(
