@@ -1,9 +1,9 @@
-"""How long a run still takes: the nearer of its ends, at the given pace."""
+"""How long a run still takes, when it saves, and how far it steps."""
 
 import pytest
 import torch
 
-from understudy.training.loop.pace import SaveClock, seconds_left
+from understudy.training.loop.pace import SaveClock, learning_rate, seconds_left
 from understudy.training.plan.options import TrainOptions
 from understudy.training.state.train_state import TrainState
 
@@ -74,3 +74,11 @@ def test_failures_count_until_training_went_well_for_a_while(state: TrainState) 
     state.seconds += 60.0
     clock.saved(state, options, began=state.seconds)
     assert clock.failed(state) == 1
+
+
+def test_the_rate_rises_first() -> None:
+    options = TrainOptions(learning_rate=1e-3, lr_warmup=4, lr_fall=0.5)
+    rates = [learning_rate(options, iteration=i, share=0.0) for i in range(5)]
+    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])
+    assert learning_rate(options, iteration=9, share=0.75) == pytest.approx(1e-3 * 0.1**0.5)
+    assert learning_rate(options, iteration=9, share=1.0) == pytest.approx(1e-4)

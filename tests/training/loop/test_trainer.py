@@ -11,12 +11,10 @@ import torch
 from understudy.errors import Cancelled, StateError
 from understudy.job import Event, Job
 from understudy.training.loop import pace
-from understudy.training.loop.pace import learning_rate
 from understudy.training.loop.result import TrainResult
 from understudy.training.loop.trainer import Trainer, train
 from understudy.training.monitor.sheets import Sheet
 from understudy.training.monitor.watch import Watch
-from understudy.training.plan.options import TrainOptions
 from understudy.training.state.model_folder import ModelFolder, create_model, open_model
 
 
@@ -394,11 +392,3 @@ def test_an_accelerator_trains_saves_and_goes_on(run) -> None:
     state = folder.load(pytest.fail)
     assert result.iteration == len(state.history) == 60
     assert sum(state.history.src[-10:]) < sum(state.history.src[:10])
-
-
-def test_the_rate_rises_first() -> None:
-    options = TrainOptions(learning_rate=1e-3, lr_warmup=4, lr_fall=0.5)
-    rates = [learning_rate(options, iteration=i, share=0.0) for i in range(5)]
-    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])
-    assert learning_rate(options, iteration=9, share=0.75) == pytest.approx(1e-3 * 0.1**0.5)
-    assert learning_rate(options, iteration=9, share=1.0) == pytest.approx(1e-4)

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ import torch
 
 from model_goldens import arrays, faces
 from strict_pickle import NUMPY_1, equal, read_pickle
-from understudy import safe_pickle
-from understudy.errors import FileError, OptionError, StateError, UnsafeFileError
+from training.state.conftest import GOLDEN, Golden
+from understudy.errors import FileError, OptionError, StateError
 from understudy.job import Job
 from understudy.models import build, config_from_dfl
 from understudy.training.loop.trainer import train
@@ -27,22 +26,7 @@ from understudy.training.state.model_folder import create_model, open_model
 from understudy.training.state.train_state import TrainState
 from understudy.types import FaceType
 
-GOLDEN = {"SAEHD": ("model_saehd", "new"), "AMP": ("model_amp", "my amp")}
 SMALL = {"resolution": 64, "ae_dims": 16, "e_dims": 8, "d_dims": 8, "d_mask_dims": 4}
-Golden = Callable[[str], tuple[Path, str]]
-
-
-@pytest.fixture
-def golden(shared: Path, tmp_path: Path) -> Golden:
-    """Folder and name of a model DFL wrote; a copy."""
-
-    def copy(kind: str) -> tuple[Path, str]:
-        folder, name = GOLDEN[kind]
-        target = tmp_path / folder
-        shutil.copytree(shared / "golden" / "files" / folder, target)
-        return target, name
-
-    return copy
 
 
 def assert_same(one: TrainState, other: TrainState) -> None:
@@ -222,93 +206,6 @@ def test_discriminator_keys_are_those_of_the_files(shared: Path, tmp_path: Path)
     assert {k: list(v.shape) for k, v in found.items()} == dict(wanted["file_keys_and_shapes"])
 
 
-def damage(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    values = read_arrays(path)
-    change(values)
-    path.write_bytes(safe_pickle.dumps(values))
-
-
-def test_a_mismatch_is_told_tensor_by_tensor(golden: Golden) -> None:
-    folder, name = golden("SAEHD")
-
-    def change(values: dict[str, Any]) -> None:
-        values["dense1/bias:0"] = np.zeros(3, np.float32)
-        del values["dense2/weight:0"]
-        values["upscale1/conv1/bias:0"][0] = np.nan
-
-    damage(folder / "new_SAEHD_inter.npy", change)
-    (folder / "new_SAEHD_decoder_dst.npy").unlink()
-    told: list[str] = []
-    with pytest.raises(StateError, match=r"dense1/bias:0.*dense2/weight:0.*upscale1.*decoder_dst"):
-        import_dfl(folder, name, "SAEHD", say=told.append)
-    assert len(told) == 4
-
-
-def test_an_optimizer_that_does_not_fit_is_refused_and_a_missing_one_told(golden: Golden) -> None:
-    folder, name = golden("SAEHD")
-    path = folder / "new_SAEHD_src_dst_opt.npy"
-    damage(path, lambda values: values.pop("vs_inter/dense1/weight_0:0"))
-    with pytest.raises(StateError, match="vs_inter/dense1/weight_0:0"):
-        import_dfl(folder, name, "SAEHD")
-    path.unlink()
-    told: list[str] = []
-    state = import_dfl(folder, name, "SAEHD", say=told.append)
-    assert not state.optimizer
-    assert "begins anew" in told[0]
-
-
-def test_what_is_no_part_of_the_model_is_told(golden: Golden) -> None:
-    folder, name = golden("SAEHD")
-    extra = {"more/weight:0": np.ones(2, np.float32)}
-    damage(folder / "new_SAEHD_encoder.npy", lambda values: values.update(extra))
-    told: list[str] = []
-    import_dfl(folder, name, "SAEHD", say=told.append)
-    assert len(told) == 1
-    assert "more/weight:0" in told[0]
-
-
-def test_left_over_discriminators_of_other_settings_are_told_but_one_in_use_is_refused(
-    golden: Golden,
-) -> None:
-    folder, name = golden("SAEHD")
-    path = folder / "new_SAEHD_GAN.npy"
-    path.write_bytes(safe_pickle.dumps({"in_conv/weight:0": np.ones(2, np.float32)}))
-    told: list[str] = []
-    state = import_dfl(folder, name, "SAEHD", say=told.append)
-    assert not state.adversaries
-    assert "left out" in told[-1]
-    data = folder / "new_SAEHD_data.dat"
-    values = safe_pickle.loads(data.read_bytes(), source=data)
-    values["options"]["gan_power"] = 0.1
-    data.write_bytes(safe_pickle.dumps(values))
-    with pytest.raises(StateError, match=r"GAN\.npy: convs_0"):
-        import_dfl(folder, name, "SAEHD")
-
-
-def test_options_that_ask_for_a_giant_take_no_memory(golden: Golden) -> None:
-    resource = pytest.importorskip("resource")
-    folder, name = golden("SAEHD")
-    data = folder / "new_SAEHD_data.dat"
-    values = safe_pickle.loads(data.read_bytes(), source=data)
-    values["options"] |= {"resolution": 640, "ae_dims": 1024, "e_dims": 256, "d_dims": 256}
-    data.write_bytes(safe_pickle.dumps(values))
-    told: list[str] = []
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(StateError, match="downs_0"):
-        import_dfl(folder, name, "SAEHD", say=told.append)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 200 << 10  # kilobytes; its first dense layer alone would take 13 GB
-    assert any("dense1/weight:0" in line for line in told)
-
-
-def test_code_in_a_file_is_not_run(golden: Golden) -> None:
-    folder, name = golden("SAEHD")
-    attack = b"\x80\x04cos\nsystem\n\x8c\x04true\x85R."
-    (folder / "new_SAEHD_inter.npy").write_bytes(attack)
-    with pytest.raises(UnsafeFileError):
-        import_dfl(folder, name, "SAEHD")
-
-
 def test_nothing_is_overwritten_and_names_dfl_cant_open_are_refused(tmp_path: Path) -> None:
     state = made("SAEHD")
     export_dfl(state, tmp_path / "out", "one")
@@ -325,26 +222,6 @@ def test_nothing_is_overwritten_and_names_dfl_cant_open_are_refused(tmp_path: Pa
         export_dfl(replace(state, iteration=0), tmp_path / "new", "new")
     assert not (tmp_path / "new").exists()
     assert not [p for p in tmp_path.rglob("*") if ".partial" in p.name]
-
-
-@pytest.mark.parametrize(("kind", "name"), [("XSeg", "new"), ("SAEHD", "old"), ("AMP", "new")])
-def test_what_is_not_there_is_named(golden: Golden, kind: str, name: str) -> None:
-    folder, _ = golden("SAEHD")
-    with pytest.raises((OptionError, FileError)):
-        import_dfl(folder, name, kind)
-
-
-def test_data_of_another_sort_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x_SAEHD_data.dat"
-    for value in (
-        [1],
-        {"options": {}},
-        {"iter": 1, "options": 3},
-        {"iter": 1, "loss_history": [1]},
-    ):
-        path.write_bytes(safe_pickle.dumps(value))
-        with pytest.raises(Exception, match="iterations, options and losses"):
-            read_data(path)
 
 
 @pytest.mark.parametrize("kind", GOLDEN)
@@ -412,19 +289,3 @@ def test_a_face_type_dfl_does_not_know_is_refused(tmp_path: Path, face_type: str
     with pytest.raises(OptionError, match=face_type):
         export_dfl(replace(state, config=config), tmp_path / "out", "one")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("count", "start"), [(2, 2), (7, 0), (0, 4)])
-def test_losses_of_other_iterations_are_told_and_the_last_ones_kept(
-    golden: Golden, count: int, start: int
-) -> None:
-    folder, name = golden("SAEHD")
-    data = folder / "new_SAEHD_data.dat"
-    values = safe_pickle.loads(data.read_bytes(), source=data)
-    values["loss_history"] = [[float(i), 0.5] for i in range(count)]
-    data.write_bytes(safe_pickle.dumps(values))
-    told: list[str] = []
-    history = import_dfl(folder, name, "SAEHD", say=told.append).history
-    assert told == [f"losses of {count} iterations for 4 that were made"]
-    assert (history.start, len(history)) == (start, min(count, 4))
-    assert list(history.src) == [float(i) for i in range(count)][-4:]
