@@ -23,6 +23,20 @@ from understudy.types import Report
 
 WARM_UP = 6  # frames
 SHAPE = ("resolution", "archi", "ae_dims", "e_dims", "d_dims", "d_mask_dims")
+MergeCase = Literal[
+    "overlay",
+    "hist-match",
+    "seamless",
+    "erode-blur",
+    "idt",
+    "mix-m",
+    "sot-m",
+    "motion-blur",
+    "sharpen",
+    "denoise",
+    "color-degrade",
+    "4k",
+]
 CaseName = Literal["df-ud-64", "df-ud-128", "liae-ud-128"]
 
 
@@ -69,6 +83,9 @@ class BenchOptions(LooseOptions):
     )
     case: CaseName | None = option(
         None, "Model and batch to train: one of those with a goal.", group="Model"
+    )
+    merge_case: MergeCase = option(
+        "overlay", "What to merge with beside the default settings.", group="Merging"
     )
     reference: bool = option(
         False,
@@ -230,10 +247,16 @@ def _doubles(options: BenchOptions, job: Job) -> dict[str, Any]:
 
 def _merge(options: BenchOptions, job: Job) -> dict[str, Any]:
     from understudy.bench.merge import bench_merge
-    from understudy.merging.settings import MergeSettings
 
-    clip, count = CLIPS / "dst.mp4", options.frames or 8
-    return dict(bench_merge(clip, MergeSettings(), frames=count, resolution=options.resolution))
+    return dict(
+        bench_merge(
+            CLIPS / "dst.mp4",
+            options.merge_case,
+            frames=options.frames or 8,
+            resolution=options.resolution,
+            repeats=options.repeats,
+        )
+    )
 
 
 def _sort(options: BenchOptions, job: Job) -> dict[str, Any]:
