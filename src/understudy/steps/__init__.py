@@ -108,6 +108,7 @@ _ALL = (
     Step("model export", "Hand a model on: DeepFaceLab's files, or a .dfm for live players."),
     Step("model prune", "Free the space of a model's old saves, backups and previews."),
     Step("merge", "Put the model's faces into the frames of dst."),
+    Step("preview", "One frame merged in all ways side by side, as one picture."),
     Step("video", "The finished video, with the sound of dst, signed."),
     Step("deliver", "Layers over the plate and transforms, for a compositor."),
     Step("strip", "Before and after, as a picture or a split-screen film."),

@@ -22,8 +22,8 @@ def chosen_frames(
     Raises:
         OptionError: one of the two is no frame, or the last comes before the first.
     """
-    begin = _place(paths, first, "--first") if first else 0
-    end = _place(paths, last, "--last") if last else len(paths) - 1
+    begin = frame_place(paths, first, "--first") if first else 0
+    end = frame_place(paths, last, "--last") if last else len(paths) - 1
     if begin > end:
         raise OptionError(
             "--last",
@@ -34,7 +34,7 @@ def chosen_frames(
     return tuple(enumerate(paths))[begin : end + 1 : every]
 
 
-def _place(paths: Sequence[Path], wanted: str, flag: str) -> int:
+def frame_place(paths: Sequence[Path], wanted: str, flag: str) -> int:
     """Place of the frame of that name, name without ending, or number as in its name."""
     for place, path in enumerate(paths):
         if wanted in (path.name, path.stem):

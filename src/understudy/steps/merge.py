@@ -3,31 +3,30 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from understudy.errors import MaterialError
+from understudy.errors import MaterialError, OptionError
 from understudy.files import make_dir, remove_leftovers, write_json
 from understudy.job import Job
 from understudy.merging.settings import MergeSettings
 from understudy.options import option
+from understudy.steps.extract_frames import chosen_frames, frame_place
 from understudy.steps.journal import Journal
 from understudy.steps.merge_networks import load_networks, load_predictor
+from understudy.steps.merge_plan import SESSION, SESSION_VERSION, plan_merge
+from understudy.steps.merge_work import FrameWork, Merger, work_along
 from understudy.steps.perform import StepOptions
 from understudy.types import Landmarks, Report
 from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.merging.motion import Motion
-    from understudy.merging.predict import Networks, Predictor
-    from understudy.models.predictor import FacePredictor
+    from understudy.merging.predict import Predictor
 
-SESSION = "merge.json"
-SESSION_VERSION = 1
 PLACING_FACES = 24
 """Faces, spread over the clip, that are looked at to place all of them."""
 
@@ -52,73 +51,143 @@ class MergeOptions(StepOptions, MergeSettings):
         group="Face",
     )
     averaged: bool = option(True, "Use the averaged weights where there are any.", group="Model")
-
-
-class Merger:
-    """Merges one frame after another, each as its own item of the step."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        predictor: "FacePredictor",
-        settings: MergeSettings,
-        faces: dict[str, list[Landmarks]],
-        *,
-        networks: "Networks",
-        motions: "dict[str, list[Motion]]",
-    ) -> None:
-        self._workspace = workspace
-        self._predictor = predictor
-        self._settings = settings
-        self._faces = faces
-        self._networks = networks
-        self._motions = motions
-
-    def key(self, frame: Path, made_by: str) -> str:
-        """What the result of a frame follows from: the model, the settings, plate and faces."""
-        plate = frame.stat()
-        digest = hashlib.sha256(f"{made_by} {plate.st_size} {plate.st_mtime_ns}".encode())
-        for landmarks in self._faces.get(frame.stem, ()):
-            digest.update(np.asarray(landmarks, np.float64).tobytes())
-        digest.update(repr(self._motions.get(frame.stem, ())).encode())
-        return digest.hexdigest()[:16]
-
-    def outputs(self, frame: Path) -> tuple[Path, Path]:
-        """Where the finished frame and its mask go."""
-        name = f"{frame.stem}.png"
-        return self._workspace.merged_dir / name, self._workspace.merged_mask_dir / name
-
-    def merge(self, frame: Path) -> int:
-        """Number of faces replaced in one frame; writes the picture and the mask."""
-        from understudy.media.images import read_pixels, write_image, write_mask
-        from understudy.merging.merge import merge_into
-
-        plate = read_pixels(frame)
-        faces = self._faces.get(frame.stem, [])
-        merged, mask = merge_into(
-            plate,
-            faces,
-            self._predictor,
-            self._settings,
-            motions=self._motions.get(frame.stem, ()),
-            networks=self._networks,
-            seed=_seed_of(frame),
-        )
-        picture_path, mask_path = self.outputs(frame)
-        write_mask(mask_path, mask)
-        write_image(picture_path, merged)
-        return len(faces)
+    first: str = option("", "First frame to merge, by name or number.", group="Frames")
+    last: str = option("", "Last frame to merge, by name or number.", group="Frames")
+    frame: str = option(
+        "", "Merge only this frame, by name or number, into a file of its own.", group="Frames"
+    )
+    out: Path | None = option(
+        None, "File for --frame; without it FRAME_merged.png in the workspace.", group="Frames"
+    )
+    overwrite: bool = option(False, "Replace the file of --frame.", group="Frames")
+    at: str = option(
+        "",
+        "Keep the settings given as a keyframe at this frame. Between keyframes of a shot numbers "
+        "go over evenly, and choices hold until the next; cuts are found by themselves.",
+        group="Keyframes",
+    )
+    drop_key: bool = option(False, "Take the keyframe at that frame away.", group="Keyframes")
+    replace_keys: bool = option(
+        False,
+        "Merge all frames with the settings given, and forget the keyframes.",
+        group="Keyframes",
+    )
 
 
 def merge(options: MergeOptions, job: Job) -> Report:
-    """Finished frames in `merged`, their masks in `merged_mask`.
+    """Finished frames in `merged`, their masks in `merged_mask`; what is right is left as it is.
 
     Raises:
         MaterialError: there are no frames or no faces of dst, or no trained model.
+        OptionError: the settings don't go with the keyframes of the session.
+    """
+    workspace = Workspace.open(options.workspace)
+    frames = frames_of(workspace)
+    faces = faces_by_frame(workspace, frames, job)
+    chosen = {
+        path for _, path in chosen_frames(frames, first=options.first, last=options.last, every=1)
+    }
+    given = {name: getattr(options, name) for name in _given(options)}
+    keys = {name: getattr(options, name) for name in ("at", "drop_key", "replace_keys")}
+    plan = plan_merge(workspace, frames, given, **keys, job=job)
+    predictor, model_facts = load_predictor(
+        workspace, options.model, averaged=options.averaged, device=options.device, job=job
+    )
+    networks, network_facts = load_networks(
+        workspace, options.mask_model, plan.settings, device=options.device, job=job
+    )
+    model_facts |= network_facts
+    settings, down = plan.settings, 0.0
+    if options.place == "hair-line":
+        placed = at_hair_line(settings[0], predictor, frames=frames, faces=faces, job=job)
+        down = placed.face_down - settings[0].face_down
+        settings = [one.model_copy(update={"face_down": one.face_down + down}) for one in settings]
+    merger = Merger(workspace, predictor, networks)
+    work = work_along(frames, faces, settings)
+    if options.frame:
+        return _one_frame(merger, work[frame_place(frames, options.frame, "--frame")], options)
+    for folder in (workspace.merged_dir, workspace.merged_mask_dir):
+        remove_leftovers(make_dir(folder))
+    session = {"version": SESSION_VERSION, "model": model_facts, "placed_down": down}
+    session |= plan.to_json(frames)
+    made_by = session["made_by"] = _hash(session)
+    write_json(workspace.root / SESSION, session | {"complete": False})
+    report = _merge_all(merger, work, chosen, made_by=model_facts, job=job)
+    write_json(workspace.root / SESSION, session | {"complete": report.details["complete"]})
+    report.outputs = [workspace.merged_dir]
+    report.details |= {"made_by": made_by, "model": model_facts}
+    return report
+
+
+def _given(options: MergeOptions) -> list[str]:
+    """Names of the settings that were said, not left at their default."""
+    return [name for name in MergeSettings.model_fields if name in options.model_fields_set]
+
+
+def _merge_all(
+    merger: Merger,
+    work: Sequence[FrameWork],
+    chosen: Collection[Path],
+    *,
+    made_by: Mapping[str, Any],
+    job: Job,
+) -> Report:
+    """Merges those of the chosen frames that are not as they would be made now."""
+    workspace = merger.workspace
+    journal = Journal(workspace.manifests_dir / "merge.jsonl")
+    if not journal.header:
+        journal.begin({"version": SESSION_VERSION})
+    keys = {one.path: one.key(made_by) for one in work}
+    stale = [one for one in work if not merger.is_done(one, journal, keys[one.path])]
+    todo = [one for one in stale if one.path in chosen]
+    skipped, done, replaced = len(chosen) - len(todo), 0, 0
+    with journal:
+        results = job.map(
+            merger.merge,
+            todo,
+            total=len(chosen),
+            done_before=skipped,
+            name=lambda one: one.path.name,
+        )
+        for one, count in results:
+            journal.add(one.path.name, key=keys[one.path], faces=count)
+            done, replaced = done + 1, replaced + count
+    report = Report("merge", done=done, skipped=skipped)
+    report.details = {
+        "summary": f"{counted(skipped + done, 'frame')} merged",
+        "unit": "frame",
+        "faces": replaced,
+        "complete": done == len(stale),
+    }
+    return report
+
+
+def _one_frame(merger: Merger, work: FrameWork, options: MergeOptions) -> Report:
+    """One frame to a file of its own; the session stays as it is."""
+    from understudy.media.images import write_image
+
+    out = options.out or options.workspace / f"{work.path.stem}_merged.png"
+    if out.exists() and not options.overwrite:
+        raise OptionError(
+            "--out",
+            expected="a file that is not there yet",
+            found=str(out),
+            remedy="Choose another name, or allow it by --overwrite.",
+        )
+    picture, _ = merger.render(work)
+    write_image(out, picture)
+    summary = f"{work.path.name} merged"
+    return Report("merge", done=1, outputs=[out], details={"summary": summary, "unit": "frame"})
+
+
+def frames_of(workspace: Workspace) -> Sequence[Path]:
+    """The frames of dst.
+
+    Raises:
+        MaterialError: there are none.
     """
     from understudy.media.images import list_unique_images
 
-    workspace = Workspace.open(options.workspace)
     frames_dir = workspace.dst.frames_dir
     frames = list_unique_images(frames_dir).paths if frames_dir.is_dir() else ()
     if not frames:
@@ -128,54 +197,7 @@ def merge(options: MergeOptions, job: Job) -> Report:
             found="none",
             remedy=f"First: understudy frames dst --workspace {workspace.root}",
         )
-    faces = faces_by_frame(workspace, frames, job)
-    settings = MergeSettings(**{n: getattr(options, n) for n in MergeSettings.model_fields})
-    predictor, model_facts = load_predictor(
-        workspace, options.model, averaged=options.averaged, device=options.device, job=job
-    )
-    networks, network_facts = load_networks(
-        workspace, options.mask_model, [settings], device=options.device, job=job
-    )
-    model_facts |= network_facts
-    if options.place == "hair-line":
-        settings = at_hair_line(settings, predictor, frames=frames, faces=faces, job=job)
-    motions = motions_by_frame(frames, faces, settings) if settings.motion_blur else {}
-    merger = Merger(workspace, predictor, settings, faces, networks=networks, motions=motions)
-    made_by = _hash({"settings": settings.model_dump(mode="json"), "model": model_facts})
-    for folder in (workspace.merged_dir, workspace.merged_mask_dir):
-        remove_leftovers(make_dir(folder))
-    session = {
-        "version": SESSION_VERSION,
-        "model": model_facts,
-        "keyframes": [{"frame": frames[0].name, "settings": settings.model_dump(mode="json")}],
-        "made_by": made_by,
-        "frames": len(frames),
-    }
-    write_json(workspace.root / SESSION, session | {"complete": False})
-    journal = Journal(workspace.manifests_dir / "merge.jsonl")
-    if not journal.header:
-        journal.begin({"version": SESSION_VERSION})
-    keys = {frame: merger.key(frame, made_by) for frame in frames}
-    todo = [frame for frame in frames if not _is_done(merger, journal, frame, keys[frame])]
-    skipped, done, replaced = len(frames) - len(todo), 0, 0
-    with journal:
-        results = job.map(
-            merger.merge, todo, total=len(frames), done_before=skipped, name=lambda p: p.name
-        )
-        for frame, count in results:
-            journal.add(frame.name, key=keys[frame], faces=count)
-            done, replaced = done + 1, replaced + count
-    write_json(workspace.root / SESSION, session | {"complete": done == len(todo)})
-    report = Report("merge", done=done, skipped=skipped)
-    report.outputs = [workspace.merged_dir]
-    report.details = {
-        "summary": f"{counted(skipped + done, 'frame')} merged",
-        "unit": "frame",
-        "faces": replaced,
-        "made_by": made_by,
-        "model": model_facts,
-    }
-    return report
+    return frames
 
 
 def at_hair_line(
@@ -212,41 +234,6 @@ def at_hair_line(
         f"faces are moved {abs(shift):.1f} % {'down' if shift > 0 else 'up'}, to the hair line"
     )
     return settings.model_copy(update={"face_down": settings.face_down + shift})
-
-
-def _seed_of(frame: Path) -> int:
-    """Random draws of a frame follow from its name, so that each repeats by itself."""
-    return int.from_bytes(hashlib.sha256(frame.name.encode()).digest()[:4], "big")
-
-
-def motions_by_frame(
-    frames: Sequence[Path], faces: dict[str, list[Landmarks]], settings: MergeSettings
-) -> "dict[str, list[Motion]]":
-    """How each face of each frame moves, by the stem of the frame.
-
-    A face goes on in the frames around as the nearest one there, if that is near enough to be it.
-    In DFL's way only the first face counts, and none moves if any frame has several.
-    """
-    from understudy.merging.motion import motions_of, nearest_face
-
-    each = [faces.get(frame.stem, []) for frame in frames]
-    if settings.dfl_parity:
-        if any(len(found) > 1 for found in each):
-            return {}
-        firsts = motions_of([found[0] if found else None for found in each], dfl_parity=True)
-        pairs = zip(frames, each, firsts, strict=True)
-        return {frame.stem: [motion] for frame, found, motion in pairs if found}
-    motions = {}
-    for place, frame in enumerate(frames):
-        around = [each[max(place - 1, 0)], each[place], each[min(place + 1, len(each) - 1)]]
-        rows = ([nearest_face(face, found) for found in around] for face in each[place])
-        motions[frame.stem] = [motions_of(row)[1] for row in rows]
-    return motions
-
-
-def _is_done(merger: Merger, journal: Journal, frame: Path, key: str) -> bool:
-    row = journal.items.get(frame.name)
-    return row is not None and row["key"] == key and all(p.exists() for p in merger.outputs(frame))
 
 
 def _hash(value: Any) -> str:  # any JSON value

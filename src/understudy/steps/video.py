@@ -9,7 +9,7 @@ from understudy.files import read_json, remove_leftovers, sha256_file
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.frames import clip_paths, read_frame_manifests
-from understudy.steps.merge import SESSION
+from understudy.steps.merge_plan import SESSION
 from understudy.steps.perform import StepOptions
 from understudy.types import Report
 from understudy.wording import counted
