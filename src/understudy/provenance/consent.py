@@ -9,7 +9,7 @@ name: it is published with every deliverable. Knows nothing of signing.
 import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
@@ -58,10 +58,42 @@ class Consent(Options):
     recorded: AwareDatetime = option(..., "When this was written down.")
 
 
+class Preset(StrEnum):
+    """What a mark is made of: see docs/provenance.md."""
+
+    DEFAULT = "default"
+    STUDIO = "studio"
+    CN_GB45438 = "cn-gb45438"
+
+
+class Corner(StrEnum):
+    """Where a visible label stands."""
+
+    TOP_LEFT = "top-left"
+    TOP_RIGHT = "top-right"
+    BOTTOM_LEFT = "bottom-left"
+    BOTTOM_RIGHT = "bottom-right"
+
+
 class Marking(Options):
-    """Whether results carry signed provenance."""
+    """Whether results carry signed provenance, of which kind, and whether a visible label."""
 
     enabled: bool = option(True, "Sign every delivered video and picture with C2PA.")
+    preset: Preset = option(Preset.DEFAULT, "What the mark is made of.")
+    producer: str = option(
+        "",
+        "Who is named as the producer in cn-gb45438: a name or registration number.",
+        max_length=200,
+        pattern=_ONE_LINE,
+    )
+    label: str = option(
+        "", "Text of a visible label; empty = none.", max_length=80, pattern=_ONE_LINE
+    )
+    label_corner: Corner = option(Corner.BOTTOM_RIGHT, "Where the label stands.")
+    label_seconds: float = option(0.0, "How long from the start; 0 = throughout.", ge=0)
+    label_as: Literal["burned", "subtitle"] = option(
+        "burned", "Burned into the picture, or a subtitle track that players can switch off."
+    )
 
 
 def now() -> datetime.datetime:
@@ -122,8 +154,18 @@ def marking_enabled(workspace_dir: Path) -> bool:
         FormatError: it is no marking setting.
         WorkspaceError: a newer version wrote it.
     """
-    marking = _read(workspace_dir / MARKING_FILE, Marking)
-    return marking is None or marking.enabled
+    return read_marking(workspace_dir).enabled
+
+
+def read_marking(workspace_dir: Path) -> Marking:
+    """How results of this workspace are marked; the usual way, unless it says otherwise.
+
+    Raises:
+        FileError: the file can't be read.
+        FormatError: it is no marking setting.
+        WorkspaceError: a newer version wrote it.
+    """
+    return _read(workspace_dir / MARKING_FILE, Marking) or Marking()
 
 
 def write_marking(workspace_dir: Path, marking: Marking) -> None:

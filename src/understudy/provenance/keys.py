@@ -62,6 +62,23 @@ def data_dir() -> Path:
     return base / "understudy"
 
 
+def studio_identity() -> Identity:
+    """The studio's own identity.
+
+    Raises:
+        ProvenanceError: its two files are not there, or may not sign.
+    """
+    certificate, private_key = studio_paths()
+    if not certificate.exists() or not private_key.exists():
+        raise ProvenanceError(
+            certificate.parent,
+            expected="certificate.pem and private-key.pem of the studio",
+            found="not both of them",
+            remedy="Put them there, or choose another --preset with understudy consent.",
+        )
+    return signer_from(certificate, private_key)
+
+
 def identity_path() -> Path:
     """File of the key and certificates made by this installation."""
     return data_dir() / "signing" / "identity.pem"

@@ -41,6 +41,7 @@ class MarkDetails:
     consent: str
     model_sha256: str = ""
     settings_sha256: str = ""
+    run_log_sha256: str = ""
     tool: str = TOOL
     version: str = understudy.__version__
 
@@ -68,13 +69,15 @@ def sign(
     plate: Path | Source | None = None,
     sources: Sequence[Path | Source] = (),
     identity: Identity | None = None,
+    sidecar_only: bool = False,
 ) -> Mark:
     """Sign `path` in place, or to `out`; sign last, after sound was added.
 
     `plate` becomes the parent ingredient and `sources` (the clips of the new face) inputs; clips
     or folders of frames; looked at beforehand (`source`) if many files share them. Manifests they
     came with are carried over. If `path` has a manifest of its own already, that one is the parent,
-    so that no mark is ever lost. Without `identity` the installation's own key signs.
+    so that no mark is ever lost. Without `identity` the installation's own key signs. With
+    `sidecar_only` the file stays as it is, bit for bit, whatever its kind.
 
     Raises:
         FileError: something can't be read or written.
@@ -83,14 +86,15 @@ def sign(
     """
     target = out or path
     container = container_of(path)
+    embeds = container.embeds and not sidecar_only
     signer = identity or install_identity()
     parent, inputs = _material(path, plate, sources)
     definition = _definition(target.name, parent, inputs, details)
-    if container.is_bmff and container.embeds:
+    if container.is_bmff and embeds:
         definition["assertions"][-1]["data"]["unhashed_sha256"] = unhashed_sha256(path)
     with context() as offline, c2pa.Builder(definition, offline) as builder:
         add_ingredients(builder, parent, inputs=inputs)
-        if container.embeds:
+        if embeds:
             size = _embed(builder, signer, container, path, target)
             return Mark(target, None, size, signer.name)
         beside = sidecar_path(target)
@@ -141,6 +145,8 @@ def _definition(
         "sources": [each.record() for each in material],
         "consent": details.consent,
     }
+    if details.run_log_sha256:
+        record["run_log_sha256"] = details.run_log_sha256
     return {
         "title": title.encode(errors="replace").decode(),  # a file name need not be text
         "claim_generator_info": [tool],

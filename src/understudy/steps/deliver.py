@@ -44,7 +44,7 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
     """
     from understudy.media.images import list_unique_images
     from understudy.steps.comp_package import CompPackage
-    from understudy.steps.video_out import sign_in_place
+    from understudy.steps.marks import sign_in_place
 
     workspace = Workspace.open(options.workspace)
     clips = (*clip_paths(workspace, "src"), *clip_paths(workspace, "dst"))

@@ -86,9 +86,10 @@ def _in_workspace(name: str, options: Options, job: Job, workspace: Workspace) -
             reason = "stopped" if stopped else str(error) or type(error).__name__
             report = Report(name, failed=[*job.failures, Failure(name, reason)])
             report.seconds = time.monotonic() - start
-            _leave(report, workspace, options, job)
+            _leave(report, workspace, options, job, logged=True)
             raise
         _write_report(report, workspace, options)
+        _log(report, workspace)
         return report
 
 
@@ -100,12 +101,28 @@ def _timed(name: str, options: Options, job: Job) -> Report:
     return report
 
 
-def _leave(report: Report, workspace: Workspace, options: Options, job: Job) -> None:
+def _leave(
+    report: Report, workspace: Workspace, options: Options, job: Job, *, logged: bool = False
+) -> None:
     """Write the report where that is possible; its absence must not hide what it tells."""
     try:
         _write_report(report, workspace, options)
+        if logged:
+            _log(report, workspace)
     except (StorageError, FileError) as error:
         job.message(f"no report: {error}")
+
+
+def _log(report: Report, workspace: Workspace) -> None:
+    """Tie the report into the workspace's chain of runs."""
+    from understudy.provenance.consent import marking_enabled
+    from understudy.provenance.run_log import RunLog
+
+    marking = "on" if marking_enabled(workspace.root) else "off"
+    path = workspace.reports_dir / f"{report.step.replace(' ', '_')}.json"
+    RunLog(workspace.reports_dir).add(
+        report.step, path, done=report.done, failed=len(report.failed), marking=marking
+    )
 
 
 def _write_report(report: Report, workspace: Workspace, options: Options) -> None:

@@ -54,7 +54,7 @@ def strip(options: StripOptions, job: Job) -> Report:
         MaterialError: frames are not merged, or their plates are gone.
         OptionError: `out` is of neither kind, or a file this workspace did not make.
     """
-    from understudy.steps.video_out import sign_film
+    from understudy.steps.marks import sign_film
 
     workspace = Workspace.open(options.workspace)
     ending = options.out.suffix.lower()

@@ -82,9 +82,11 @@ def video(options: VideoOptions, job: Job) -> Report:
             make; or the format can't be stored there.
         StorageError: there is no room for the video; nothing is left behind.
     """
+    from understudy.steps.marks import check_can_sign
     from understudy.steps.video_out import deliver_films, deliver_pictures, targets_of
 
     workspace = Workspace.open(options.workspace)
+    check_can_sign(workspace)
     targets = targets_of(options)
     clips = (*clip_paths(workspace, "src"), *clip_paths(workspace, "dst"))
     for target in targets:
@@ -221,7 +223,7 @@ def _check_mattes(workspace: Workspace, frames: list[Path]) -> None:
 def _asked(
     options: VideoOptions, workspace: Workspace, frames: list[Path], session: dict[str, Any]
 ) -> dict[str, Any]:
-    from understudy.provenance.consent import marking_enabled, read_consent, status_sentence
+    from understudy.provenance.consent import read_consent, read_marking, status_sentence
 
     newest = max(path.stat().st_mtime_ns for path in frames)
     wanted = options.model_dump(mode="json", exclude={"workspace", "overwrite"})
@@ -230,7 +232,7 @@ def _asked(
         "frames": len(frames),
         "newest_ns": newest,
         "merging": session.get("made_by"),
-        "marking": marking_enabled(workspace.root),
+        "marking": read_marking(workspace.root).model_dump(mode="json"),
         "consent": status_sentence(read_consent(workspace.root)),
     }
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from understudy.errors import OptionError, UnderstudyError
-from understudy.files import make_dir, remove_files, remove_leftovers, replacing, temporary_path
+from understudy.files import make_dir, remove_files, remove_leftovers, temporary_path
 from understudy.job import Job
 from understudy.steps.frames import clip_paths
-from understudy.steps.video import VideoOptions, merge_session
+from understudy.steps.marks import aigc_metadata, sign_film, sign_in_place
+from understudy.steps.video import VideoOptions
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
     from understudy.media.stored_frames import Stored
-    from understudy.provenance.mark import MarkDetails
 
 _LOSSLESS_BY_ENDING = {".mp4": "lossless", ".mov": "lossless", ".mkv": "ffv1", ".avi": "ffv1"}
 
@@ -137,6 +137,7 @@ def _film(
             preset=options.encoder_preset,
             bit_depth=None if target.of_matte else options.bit_depth or None,
             timecode=_timecode(options, parts, job),
+            metadata=aigc_metadata(workspace, target.path),
             on_frame=_following(job, len(frames), target.path),
         )
         mark = sign_film(partial, target.path, workspace, job)
@@ -263,53 +264,3 @@ def _sequence(
     }
     facts["provenance"] = sign_in_place(list_path(folder), workspace, job)
     return facts
-
-
-def sign_film(partial: Path, out: Path, workspace: Workspace, job: Job) -> str:
-    """Moves the film to `out`, signed unless the workspace says otherwise."""
-    from understudy.provenance.consent import marking_enabled
-    from understudy.provenance.container import sidecar_path
-    from understudy.provenance.mark import sign
-
-    if not marking_enabled(workspace.root):
-        with replacing(out) as last:
-            partial.replace(last)
-        remove_files([sidecar_path(out)])  # it spoke of the film that lay here before
-        return "provenance: off by the workspace's setting"
-    job.message("signing")
-    parent, sources = _material(workspace)
-    details = mark_details(workspace)
-    return sign(partial, out, details=details, plate=parent, sources=sources).sentence()
-
-
-def sign_in_place(path: Path, workspace: Workspace, job: Job) -> str:
-    """Signs a file where it lies, unless the workspace says otherwise."""
-    from understudy.provenance.consent import marking_enabled
-    from understudy.provenance.mark import sign
-
-    if not marking_enabled(workspace.root):
-        return "provenance: off by the workspace's setting"
-    job.message("signing")
-    parent, sources = _material(workspace)
-    details = mark_details(workspace)
-    return sign(path, details=details, plate=parent, sources=sources).sentence()
-
-
-def mark_details(workspace: Workspace) -> "MarkDetails":
-    """What a deliverable's manifest says of how it was made."""
-    from understudy.provenance.consent import read_consent, status_sentence
-    from understudy.provenance.mark import MarkDetails
-
-    session = merge_session(workspace)
-    return MarkDetails(
-        consent=status_sentence(read_consent(workspace.root)),
-        model_sha256=session.get("model", {}).get("sha256", ""),
-        settings_sha256=session.get("made_by", ""),
-    )
-
-
-def _material(workspace: Workspace) -> tuple[Path | None, list[Path]]:
-    """The plate, and the clips of the new face, as far as they are still there."""
-    plate = clip_paths(workspace, "dst")
-    sources = [path for path in clip_paths(workspace, "src") if path.exists()]
-    return (plate[0] if len(plate) == 1 and plate[0].exists() else None), sources

@@ -1,0 +1,131 @@
+"""The mark a deliverable gets: what its workspace says, and what its frames were made from.
+
+A finished file in, the same file signed out, or as it was where marking is off. Knows nothing of
+how the file was made.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from understudy import __version__
+from understudy.files import remove_files, replacing
+from understudy.job import Job
+from understudy.steps.frames import clip_paths
+from understudy.steps.video import merge_session
+from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.provenance.consent import Marking
+    from understudy.provenance.mark import Mark, MarkDetails
+
+OFF = "provenance: off by the workspace's setting"
+
+
+def sign_film(partial: Path, out: Path, workspace: Workspace, job: Job) -> str:
+    """Moves the film or picture to `out`, marked as the workspace says; one line for the report."""
+    from understudy.provenance.consent import Preset, read_marking
+    from understudy.provenance.container import sidecar_path
+    from understudy.provenance.xmp import add_xmp
+
+    marking = read_marking(workspace.root)
+    if not marking.enabled:
+        with replacing(out) as last:
+            partial.replace(last)
+        remove_files([sidecar_path(out)])  # it spoke of the film that lay here before
+        return OFF
+    job.message("signing")
+    if marking.preset is not Preset.STUDIO:
+        add_xmp(partial, _packet(workspace, marking, out))
+    return _signed(partial, out, workspace, marking).sentence()
+
+
+def sign_in_place(path: Path, workspace: Workspace, job: Job) -> str:
+    """Signs a list of frames where it lies, unless the workspace says otherwise."""
+    from understudy.provenance.consent import read_marking
+
+    marking = read_marking(workspace.root)
+    if not marking.enabled:
+        return OFF
+    job.message("signing")
+    return _signed(path, path, workspace, marking).sentence()
+
+
+def check_can_sign(workspace: Workspace) -> None:
+    """Nothing, if the key this workspace signs with is there.
+
+    Raises:
+        ProvenanceError: the studio's certificate is asked for and missing, or may not sign.
+    """
+    from understudy.provenance.consent import Preset, read_marking
+    from understudy.provenance.keys import install_identity, studio_identity
+
+    marking = read_marking(workspace.root)
+    if marking.enabled:
+        _ = studio_identity() if marking.preset is Preset.STUDIO else install_identity()
+
+
+def _signed(path: Path, out: Path, workspace: Workspace, marking: "Marking") -> "Mark":
+    from understudy.provenance.consent import Preset
+    from understudy.provenance.keys import studio_identity
+    from understudy.provenance.mark import sign
+
+    is_studio = marking.preset is Preset.STUDIO
+    plate = clip_paths(workspace, "dst")
+    sources = [clip for clip in clip_paths(workspace, "src") if clip.exists()]
+    return sign(
+        path,
+        out,
+        details=_details(workspace),
+        plate=plate[0] if len(plate) == 1 and plate[0].exists() else None,
+        sources=sources,
+        identity=studio_identity() if is_studio else None,
+        sidecar_only=is_studio,
+    )
+
+
+def _details(workspace: Workspace) -> "MarkDetails":
+    """What a deliverable's manifest says of how it was made."""
+    from understudy.provenance.consent import read_consent, status_sentence
+    from understudy.provenance.mark import MarkDetails
+    from understudy.provenance.run_log import RunLog
+
+    session = merge_session(workspace)
+    return MarkDetails(
+        consent=status_sentence(read_consent(workspace.root)),
+        model_sha256=session.get("model", {}).get("sha256", ""),
+        settings_sha256=session.get("made_by", ""),
+        run_log_sha256=RunLog(workspace.reports_dir).head(),
+    )
+
+
+def _packet(workspace: Workspace, marking: "Marking", out: Path) -> bytes:
+    from understudy.provenance.mark import COMPOSITE, TOOL
+    from understudy.provenance.xmp import xmp_packet
+
+    return xmp_packet(
+        source_type=COMPOSITE, tool=f"{TOOL} {__version__}", aigc=_aigc(workspace, marking, out)
+    )
+
+
+def _aigc(workspace: Workspace, marking: "Marking", out: Path) -> dict[str, str] | None:
+    """China's object, where the preset asks for it; the same for the same work."""
+    from understudy.provenance.consent import Preset
+    from understudy.provenance.mark import TOOL
+    from understudy.provenance.xmp import aigc_object
+
+    if marking.preset is not Preset.CN_GB45438:
+        return None
+    work = f"{merge_session(workspace).get('made_by', '')} {out.name}"
+    content_id = hashlib.sha256(work.encode(errors="surrogateescape")).hexdigest()[:32]
+    return aigc_object(producer=marking.producer or TOOL, content_id=content_id)
+
+
+def aigc_metadata(workspace: Workspace, out: Path) -> dict[str, str]:
+    """Tags for a film's container: China's object under its own key, where that is asked for."""
+    from understudy.provenance.consent import read_marking
+    from understudy.provenance.xmp import aigc_text
+
+    marking = read_marking(workspace.root)
+    aigc = _aigc(workspace, marking, out) if marking.enabled else None
+    return {} if aigc is None else {"AIGC": aigc_text(aigc)}
