@@ -91,6 +91,7 @@ class Workspace:
         self.merged_dir = self.dst.frames_dir / "merged"
         self.merged_mask_dir = self.dst.frames_dir / "merged_mask"
         self.reports_dir = root / "reports"
+        self.run_log_path = self.reports_dir / "log.jsonl"
         self.manifests_dir = root / "manifests"
         self.commands_dir = root / "commands"
         self.listener_path = self.commands_dir / "open.json"
@@ -333,7 +334,8 @@ class Workspace:
                 inner = [Path(where, name) for name in folders]
                 foreign += [path for path in inner if path.is_symlink()]
                 for path in sorted(Path(where, name) for name in names):
-                    if path != self.reports_dir / "clear.json":  # tells of this very step
+                    # One tells of this very step, the other of all there ever were.
+                    if path not in (self.reports_dir / "clear.json", self.run_log_path):
                         (made if _is_made(path) else foreign).append(path)
         return Content(tuple(made), tuple(foreign))
 

@@ -201,3 +201,23 @@ def test_consent_shows_what_is_recorded(
         assert words in shown
     assert main(["consent", *at, "--label", ""]) == 0
     assert "AI generated" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["burned", "subtitle"])
+def test_a_visible_label(how: str, workspace: Path, tmp_path: Path) -> None:
+    at = ["--workspace", str(workspace)]
+    label = ["--label", "AI 生成", "--label-corner", "top-left", "--label-seconds", "0.1"]
+    out, plain = tmp_path / "film.mkv", tmp_path / "plain.mkv"
+    deliver(workspace, plain, "--format", "ffv1", "--matte", "video")
+    assert main(["consent", *at, *label, "--label-as", how]) == 0
+    facts = deliver(workspace, out, "--format", "ffv1", "--matte", "video")
+    assert "'AI 生成', top-left, 0.1 s" in facts["label"]
+    with av.open(str(out)) as container:
+        assert len(container.streams.subtitles) == (how == "subtitle")
+    before, after = pictures(plain), pictures(out)
+    # 0.1 seconds at 23.976 frames per second touch three frames
+    same = [old == new for old, new in zip(before, after, strict=True)]
+    assert same == ([False] * 3 + [True] * 2 if how == "burned" else [True] * 5)
+    masks = [path.with_name(f"{path.stem}_mask.mkv") for path in (plain, out)]
+    assert pictures(masks[0]) == pictures(masks[1])
+    assert verify(out).integrity == "intact"

@@ -20,6 +20,7 @@ from understudy.files import replacing
 from understudy.media.audio import AudioCarrier
 from understudy.media.formats import CONTAINERS, Chroma, Preset, video_format
 from understudy.media.images import Pixels
+from understudy.media.label import Label, SubtitleTrack
 from understudy.media.picture_track import PictureTrack, TrackSettings
 from understudy.media.stored_frames import Stored
 from understudy.media.timing import Timing
@@ -70,6 +71,7 @@ def encode_video(
     chroma: Chroma = "4:2:0",
     timecode: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    subtitle: Label | None = None,
     on_frame: Callable[[int], None] | None = None,
 ) -> EncodedVideo:
     """Write the pictures into `out`, each exactly once, in the format of that name.
@@ -83,7 +85,8 @@ def encode_video(
     None keeps what the pictures have as far as the format does (H.264 stays at the 8 bits that play
     everywhere). H.264, H.265 and AV1 make odd sizes even by repeating the last row or column;
     `chroma` 4:4:4 keeps them, for tools that read it. `timecode` is the first picture's.
-    `on_frame(done)` follows each picture; what it raises ends the work and leaves nothing behind.
+    `subtitle` adds a text track with one line. `on_frame(done)` follows each picture; what it
+    raises ends the work and leaves nothing behind.
 
     Raises:
         OptionError: the ending of `out` is unknown, or the format can't be stored there.
@@ -121,6 +124,8 @@ def encode_video(
                     end=None if audio_end is None else audio_end - start,
                     tracks=audio_tracks,
                 )
+            if subtitle is not None:
+                output.mux(SubtitleTrack(output, subtitle, out).packet())
             _write_all(pictures, track, sound, output, on_frame)
         _verify(temporary, out, frames=track.count)
     return EncodedVideo(

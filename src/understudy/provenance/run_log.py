@@ -17,6 +17,7 @@ from understudy.files import make_dir, read_bytes
 
 LOG_NAME = "log.jsonl"
 _NONE = "0" * 64
+_CLEAR = "clear"
 _LIMIT = 512 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -78,6 +79,8 @@ class RunLog:
                     f"understudy.log.broken: line {number} does not follow line {number - 1}"
                 )
             before = _hash(line)
+            if row.get("step") == _CLEAR:  # which takes the reports away, but not the log
+                last.clear()
             last[str(row.get("report", ""))] = str(row.get("report_sha256", ""))
         for name, digest in last.items():
             path = self.path.with_name(name)

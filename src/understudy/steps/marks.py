@@ -5,6 +5,7 @@ how the file was made.
 """
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from understudy.steps.video import merge_session
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from understudy.media.label import Label
     from understudy.provenance.consent import Marking
     from understudy.provenance.mark import Mark, MarkDetails
 
@@ -49,6 +51,44 @@ def sign_in_place(path: Path, workspace: Workspace, job: Job) -> str:
         return OFF
     job.message("signing")
     return _signed(path, path, workspace, marking).sentence()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWay:
+    """The workspace's visible label, if there is one, and how a film carries it."""
+
+    any: "Label | None"
+    is_burned: bool
+
+    @property
+    def burned(self) -> "Label | None":
+        """The label, if it is drawn into the pictures."""
+        return self.any if self.is_burned else None
+
+    @property
+    def subtitle(self) -> "Label | None":
+        """The label, if it is a track of its own."""
+        return None if self.is_burned else self.any
+
+    def sentence(self) -> str:
+        """What the report says of it."""
+        if self.any is None:
+            return "none"
+        how = "burned in" if self.is_burned else "a subtitle"
+        return f"{self.any.text!r}, {self.any.corner}, {self.any.seconds:.1f} s, {how}"
+
+
+def label_of(workspace: Workspace, *, seconds: float) -> LabelWay:
+    """The label for a film that lasts so long."""
+    from understudy.media.label import Label
+    from understudy.provenance.consent import read_marking
+
+    marking = read_marking(workspace.root)
+    if not marking.label:
+        return LabelWay(None, is_burned=True)
+    length = min(marking.label_seconds or seconds, seconds)
+    label = Label(marking.label, str(marking.label_corner), length)
+    return LabelWay(label, is_burned=marking.label_as == "burned")
 
 
 def check_can_sign(workspace: Workspace) -> None:

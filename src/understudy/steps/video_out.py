@@ -4,6 +4,7 @@ Merged frames in, finished files out. Nothing appears under its name before it i
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +17,13 @@ from understudy.errors import OptionError, UnderstudyError
 from understudy.files import make_dir, remove_files, remove_leftovers, temporary_path
 from understudy.job import Job
 from understudy.steps.frames import clip_paths
-from understudy.steps.marks import aigc_metadata, sign_film, sign_in_place
+from understudy.steps.marks import aigc_metadata, label_of, sign_film, sign_in_place
 from understudy.steps.video import VideoOptions
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
+    from understudy.media.label import Label, Stamp
     from understudy.media.stored_frames import Stored
 
 _LOSSLESS_BY_ENDING = {".mp4": "lossless", ".mov": "lossless", ".mkv": "ffv1", ".avi": "ffv1"}
@@ -75,11 +77,33 @@ def targets_of(options: VideoOptions) -> list[Target]:
 class Pictures:
     """Merged frames, with or without their mattes as alpha, or the mattes alone."""
 
-    def __init__(self, workspace: Workspace, target: Target) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        target: Target,
+        frames: Sequence[Path],
+        *,
+        burned: "Label | None" = None,
+        rate: Fraction = Fraction(25),
+    ) -> None:
         self._mattes, self._target = workspace.merged_mask_dir, target
+        self._label = None if target.of_matte else burned
+        shown = len(frames) if burned is None or not burned.seconds else burned.seconds * rate
+        self._labelled = frozenset(frames[: math.ceil(shown)])
+        self._stamp: Stamp | None = None
 
     def read(self, frame: Path) -> "Stored":
-        """The picture of one merged frame."""
+        """The picture of one merged frame, with its label if it has one."""
+        from understudy.media.label import Stamp
+
+        picture = self._unlabelled(frame)
+        if self._label is None or frame not in self._labelled:
+            return picture
+        if self._stamp is None:
+            self._stamp = Stamp(self._label, (picture.shape[0], picture.shape[1]))
+        return self._stamp.draw(picture)
+
+    def _unlabelled(self, frame: Path) -> "Stored":
         from understudy.media.images import read_pixels
         from understudy.media.stored_frames import to_depth
 
@@ -121,13 +145,16 @@ def _film(
     """Encode and sign under a temporary name, so that no film is ever without its mark."""
     from understudy.media.encode import encode_video
 
-    pictures = Pictures(workspace, target)
+    timing = parts[0].timing if len(parts) == 1 else _rate(options, parts)
+    rate = timing if isinstance(timing, Fraction) else timing.rate
+    label = label_of(workspace, seconds=float(len(frames) / rate))
+    pictures = Pictures(workspace, target, frames, burned=label.burned, rate=rate)
     partial = temporary_path(target.path)
     try:
         encoded = encode_video(
             map(pictures.read, frames),
             partial,
-            timing=parts[0].timing if len(parts) == 1 else _rate(options, parts),
+            timing=timing,
             format_name=target.format,
             audio_from=None if target.of_matte else _sound(options, workspace, parts, job),
             color=parts[0].color if parts else None,
@@ -138,6 +165,7 @@ def _film(
             bit_depth=None if target.of_matte else options.bit_depth or None,
             timecode=_timecode(options, parts, job),
             metadata=aigc_metadata(workspace, target.path),
+            subtitle=None if target.of_matte else label.subtitle,
             on_frame=_following(job, len(frames), target.path),
         )
         mark = sign_film(partial, target.path, workspace, job)
@@ -159,6 +187,7 @@ def _film(
         "frame_rate": str(encoded.rate),
         "sound": list(encoded.sound),
         "notices": notices,
+        "label": None if target.of_matte else label.sentence(),
         "provenance": mark,
     }
 
@@ -216,12 +245,13 @@ def deliver_pictures(
     job: Job,
 ) -> dict[str, Any]:
     """Facts of the sequences written; the first is the one asked for."""
-    written = [_sequence(options, workspace, target, frames, job) for target in targets]
+    rate = _rate(options, parts)
+    written = [_sequence(options, workspace, target, frames, rate, job) for target in targets]
     facts = dict(written[0])
     if len(written) > 1:
         facts["matte"] = written[1]
     return facts | {
-        "frame_rate": str(_rate(options, parts)),
+        "frame_rate": str(rate),
         "outputs": [str(target.path) for target in targets],
         "proofs": [one["list"] for one in written],
         "where": "as pictures",
@@ -229,7 +259,12 @@ def deliver_pictures(
 
 
 def _sequence(
-    options: VideoOptions, workspace: Workspace, target: Target, frames: list[Path], job: Job
+    options: VideoOptions,
+    workspace: Workspace,
+    target: Target,
+    frames: list[Path],
+    rate: Fraction,
+    job: Job,
 ) -> dict[str, Any]:
     """The pictures, then the list of their hashes: without it the folder counts as unfinished."""
     from understudy.media.stills import STILL_FORMATS, still_depth, write_still
@@ -240,7 +275,9 @@ def _sequence(
     remove_leftovers(folder)
     old = listed_names(folder)
     remove_files([list_path(folder), sidecar_path(list_path(folder))])
-    pictures, suffix = Pictures(workspace, target), STILL_FORMATS[target.format].suffix
+    label = label_of(workspace, seconds=float(len(frames) / rate))
+    pictures = Pictures(workspace, target, frames, burned=label.any, rate=rate)
+    suffix = STILL_FORMATS[target.format].suffix
     first = pictures.read(frames[0])
     asked = options.bit_depth or None
     depth = still_depth(target.format, asked, is_deep=first.dtype == np.uint16)
