@@ -58,10 +58,16 @@ def test_who_waits_is_asked_in_between(pair) -> None:
 
 def test_all_are_waited_for(pair) -> None:
     first, other = pair
-    threading.Timer(0.3, lambda: other.tell("ready")).start()
-    first.wait_ready(_nothing)
-    other.tell("ready")
-    first.wait_ready(_nothing)
+    told = []
+
+    def ready() -> None:
+        told.append(len(told))
+        other.tell("ready")
+
+    for number in (1, 2):
+        threading.Timer(0.3, ready).start()
+        first.wait_ready(_nothing)
+        assert len(told) == number
 
 
 def test_other_words_are_handed_on() -> None:
