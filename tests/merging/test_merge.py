@@ -170,6 +170,54 @@ def test_every_choice_repeats_itself(choice, dfl_parity):
         )
 
 
+@pytest.mark.parametrize("dtype", PLATES)
+@pytest.mark.parametrize("mode", [m for m in OVERLAYS if not m.startswith("raw")])
+@pytest.mark.parametrize("linear_edges", [False, True])
+def test_every_mode_keeps_the_plate_bit_for_bit_outside_the_matte(dtype, mode, linear_edges):
+    plate = plate_of((120, 160), dtype)
+    if dtype is not np.uint8:
+        plate[5:20, 5:20] = (
+            np.float32(2.5) if dtype is np.float32 else 65535
+        )  # past white, or at it
+    options = MergeSettings(
+        mode=mode,
+        linear_edges=linear_edges,
+        match_grain=100.0,
+        sharpen_mode="gaussian",
+        sharpen_amount=5.0,
+        motion_blur=50.0,
+        color_degrade=30.0,
+    )
+    result, mask = merge_into(
+        plate,
+        [landmarks_at(80, 60, 50)],
+        Model(tinted, disc),
+        options,
+        motions=[Motion(9.0, 40.0)],
+    )
+    assert result.dtype == plate.dtype
+    assert result[mask == 0].tobytes() == plate[mask == 0].tobytes()
+    assert (mask == 0).sum() > 5000
+    assert mode == "original" or (result != plate).sum() > 3000
+
+
+def test_edges_in_linear_light_are_brighter_between_dark_and_bright():
+    plate = np.full((160, 200, 3), 30, np.uint8)
+    model = Model(lambda face: np.full_like(face, 0.9), disc)
+    landmarks = [landmarks_at(100, 70, 60)]
+    results = [
+        merge_into(
+            plate, landmarks, model, MergeSettings(color_transfer="none", linear_edges=linear)
+        )
+        for linear in (False, True)
+    ]
+    (plain, mask), (linear, _) = results
+    edge = (mask > 0.2) & (mask < 0.8)
+    assert (linear[edge].astype(int) - plain[edge] > 10).all()
+    inside = mask >= 1
+    assert np.array_equal(linear[inside], plain[inside])
+
+
 @pytest.mark.parametrize("color_transfer", ["idt", "idt-m", "sot-m", "mix-m"])
 def test_the_seed_draws_for_random_transfers(color_transfer):
     options = MergeSettings(color_transfer=color_transfer)

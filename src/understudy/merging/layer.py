@@ -11,6 +11,7 @@ import numpy as np
 
 from understudy.imaging.cloning import clone_seamless
 from understudy.imaging.geometry import compose, invert
+from understudy.imaging.grain import match_grain
 from understudy.imaging.resample import Box, Pixels, place_part, reach_of
 from understudy.merging.coloring import colored_face
 from understudy.merging.finishing import finished_face
@@ -32,6 +33,8 @@ VISIBLE = 0.1
 """A mask that nowhere reaches this replaces nothing."""
 LEAST_EXTENT = 4
 """Nor does one narrower than this many pixels of the frame."""
+_SKIN = 0.5
+"""Where both the plate and the face show skin, to measure grain on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,14 @@ def layer_of(
     if overlay.clones:
         plate = pixels[box.slices].astype(np.float32)
         laid = _cloned(laid, plate, alpha, peak=peak, settings=settings, rng=rng)
+    if settings.match_grain and not overlay.square:
+        laid = match_grain(
+            laid,
+            pixels[box.slices].astype(np.float32),
+            alpha > _SKIN,
+            amount=settings.match_grain / 100,
+            rng=rng,
+        )
     return Layer(box, np.clip(laid, 0, peak), alpha, matte)
 
 

@@ -15,7 +15,7 @@ from understudy.imaging.geometry import scale_of
 from understudy.merging.finishing import degraded
 from understudy.merging.layer import chosen_mask, layer_of
 from understudy.merging.motion import STILL, Motion
-from understudy.merging.overlay import OVERLAYS, Levels
+from understudy.merging.overlay import OVERLAYS, Levels, lay_over_in_light
 from understudy.merging.parity import compose_dfl
 from understudy.merging.predict import (
     NO_NETWORKS,
@@ -110,7 +110,11 @@ def compose_faces(
         part, where = result[layer.box.slices], matte[layer.box.slices]
         where += layer.mask * (1 - where)
         if overlay.blend is not None:
-            blended = overlay.blend(part.astype(np.float32), layer.face, layer.alpha)
+            under = part.astype(np.float32)
+            if settings.linear_edges and not overlay.square:
+                blended = lay_over_in_light(under, layer.face, layer.alpha, peak=peak_of(pixels))
+            else:
+                blended = overlay.blend(under, layer.face, layer.alpha)
             if pixels.dtype.kind != "u":
                 # A plate's infinity times 0 would not be the plate.
                 np.copyto(blended, part, where=layer.alpha[..., None] == 0)

@@ -14,6 +14,9 @@ from jaxtyping import Float32
 from understudy.registry import Registry
 from understudy.types import Mask
 
+_GAMMA = 2.2
+"""What display-encoded levels are raised to for light, near enough for a soft edge."""
+
 Levels = Float32[np.ndarray, "h w 3"]
 """Pixels in the plate's own levels: 0..1, 0..255 or 0..65535."""
 
@@ -44,6 +47,16 @@ def lay_over(plate: Levels, face: Levels, alpha: Mask) -> Levels:
     change = face - plate
     change *= cv2.merge([alpha, alpha, alpha])
     return np.asarray(change + plate)
+
+
+def lay_over_in_light(plate: Levels, face: Levels, alpha: Mask, *, peak: float) -> Levels:
+    """As `lay_over`, with what is between mixed as light mixes; 0 and 1 give exactly either."""
+    soft = (alpha > 0) & (alpha < 1)
+    result = np.where(alpha[..., None] >= 1, face, plate)
+    share = alpha[soft][:, None]
+    under, over = (np.clip(part[soft] / peak, 0, None) ** _GAMMA for part in (plate, face))
+    result[soft] = peak * (under + (over - under) * share) ** (1 / _GAMMA)
+    return np.asarray(result, np.float32)
 
 
 OVERLAYS: Registry[Overlay] = Registry("merge mode")

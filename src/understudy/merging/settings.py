@@ -157,6 +157,19 @@ class MergeSettings(Options):
         "(the color one on the face, too); pixels outside the mask then change.",
         group="Degrade",
     )
+    match_grain: float = option(
+        0.0,
+        "Gives the face the plate's measured grain, in percent of what it lacks.",
+        group="Face",
+        ge=0,
+        le=100,
+    )
+    linear_edges: bool = option(
+        False,
+        "Blend the soft edge in linear light, as a compositor does; without it in the plate's own "
+        "encoding.",
+        group="Mask",
+    )
     face_type: FaceType = option(
         FaceType.WHOLE,
         "Face type of the model, where the model itself does not say.",
