@@ -35,7 +35,7 @@ SideName = Literal["src", "dst"]
 NO_CLIPS = frozenset({".c2pa", ".csv", ".json", ".md", ".srt", ".txt", ".wav", ".xml"})
 # Kinds of files that steps, or DFL, put into the folders that `clear` empties.
 MADE = frozenset(
-    {".dat", ".dfm", ".jpeg", ".jpg", ".json", ".jsonl", ".npy", ".onnx", ".pak", ".png"}
+    {".c2pa", ".dat", ".dfm", ".jpeg", ".jpg", ".json", ".jsonl", ".npy", ".onnx", ".pak", ".png"}
     | {".safetensors", ".tif", ".tiff"}
 )
 DFL_SUMMARY = "_summary.txt"
@@ -91,6 +91,7 @@ class Workspace:
         self.merged_dir = self.dst.frames_dir / "merged"
         self.merged_mask_dir = self.dst.frames_dir / "merged_mask"
         self.reports_dir = root / "reports"
+        self.ingredients_dir = root / "manifests" / "ingredients"
         self.run_log_path = self.reports_dir / "log.jsonl"
         self.manifests_dir = root / "manifests"
         self.commands_dir = root / "commands"

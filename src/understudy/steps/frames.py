@@ -41,6 +41,7 @@ def frames(options: FramesOptions, job: Job) -> Report:
         OptionError: the folder holds frames of other clips and `restart` is off.
     """
     from understudy.media.images import list_images
+    from understudy.provenance.kept import keep_sources
 
     workspace = Workspace.open(options.workspace)
     side = workspace.side(options.side)
@@ -75,6 +76,7 @@ def frames(options: FramesOptions, job: Job) -> Report:
             return _report(side, done=0, skipped=len(names))
     workspace.write_manifest(name, {"asked": asked, "complete": False, "clips": []})
     parts, written, kept = _extract(options, side, clips, job)
+    keep_sources(clips, workspace.ingredients_dir, side=side.name)
     content = {"asked": asked, "complete": True, "clips": [p.to_json() for p in parts]}
     workspace.write_manifest(name, content)
     return _report(side, done=written, skipped=kept)

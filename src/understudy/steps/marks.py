@@ -14,11 +14,12 @@ from understudy.files import remove_files, replacing
 from understudy.job import Job
 from understudy.steps.frames import clip_paths
 from understudy.steps.video import merge_session
-from understudy.workspace import Workspace
+from understudy.workspace import SideName, Workspace
 
 if TYPE_CHECKING:
     from understudy.media.label import Label
     from understudy.provenance.consent import Marking
+    from understudy.provenance.ingredients import Source
     from understudy.provenance.mark import Mark, MarkDetails
 
 OFF = "provenance: off by the workspace's setting"
@@ -111,17 +112,33 @@ def _signed(path: Path, out: Path, workspace: Workspace, marking: "Marking") -> 
     from understudy.provenance.mark import sign
 
     is_studio = marking.preset is Preset.STUDIO
-    plate = clip_paths(workspace, "dst")
-    sources = [clip for clip in clip_paths(workspace, "src") if clip.exists()]
+    plates = _sources(workspace, "dst")
     return sign(
         path,
         out,
         details=_details(workspace),
-        plate=plate[0] if len(plate) == 1 and plate[0].exists() else None,
-        sources=sources,
+        plate=plates[0] if len(plates) == 1 else None,
+        sources=_sources(workspace, "src"),
         identity=studio_identity() if is_studio else None,
         sidecar_only=is_studio,
     )
+
+
+def _sources(workspace: Workspace, side: SideName) -> "list[Source]":
+    """The clips of a side as they were when their frames were taken out."""
+    from understudy.provenance.kept import kept_source
+
+    found = [
+        kept_source(
+            clip,
+            workspace.ingredients_dir,
+            side=side,
+            index=index,
+            role="plate" if side == "dst" else f"src {index + 1}",
+        )
+        for index, clip in enumerate(clip_paths(workspace, side))
+    ]
+    return [each for each in found if each is not None]
 
 
 def _details(workspace: Workspace) -> "MarkDetails":
