@@ -34,12 +34,22 @@ def workspace(with_faces: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(with_faces, tmp_path / "w"))
 
 
-def start_training(workspace: Path, *more: str) -> "subprocess.Popen[str]":
+def start_training(
+    workspace: Path, *more: str, hang_up: signal.Handlers = signal.SIG_DFL
+) -> "subprocess.Popen[str]":
+    """A training of its own, to which closing a terminal is what `hang_up` says.
+
+    A child takes that over, and these tests may themselves run under nohup.
+    """
     command = [sys.executable, "-m", "understudy.cli.main", "train", "--workspace", str(workspace)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [*command, *TINY, *more], stdin=pipe, stdout=pipe, stderr=pipe, text=True
-    )
+    before = signal.signal(signal.SIGHUP, hang_up)
+    try:
+        return subprocess.Popen(
+            [*command, *TINY, *more], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def wait_for(path: Path, kind: str, seconds: float = 60.0) -> dict[str, object]:
@@ -159,12 +169,8 @@ def test_training_goes_on_when_nobody_reads_what_it_says(workspace: Path, tmp_pa
 
 def test_what_outlives_its_terminal_is_not_ended_with_it(workspace: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it to its child
-    try:
-        run = start_training(workspace, "--events", str(events))
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    with run:
+    nohup = signal.SIG_IGN
+    with start_training(workspace, "--events", str(events), hang_up=nohup) as run:
         assert run.stdin is not None and run.stdout is not None
         wait_for(events, "metric")
         run.send_signal(signal.SIGHUP)
