@@ -101,13 +101,16 @@ class AudioCarrier:
             self._output.mux(ready)
 
     def _is_outside(self, packet: SoundPacket, track: "_Copy | _Recode") -> bool:
-        """Whether a packet is over long before the output begins, or begins after its end.
+        """Whether a packet of a cut is over long before its beginning, or begins after its end.
 
-        A decoder needs the packet before the first one that is heard.
+        A decoder needs the packet before the first one that is heard. A whole film keeps all,
+        also sound that begins before its picture.
         """
+        if self._end is None:
+            return False
         moment = track.moment(packet)
         length = (packet.duration or 0) * (packet.time_base or Fraction(0))
-        return moment + 2 * length < 0 or (self._end is not None and moment >= self._end)
+        return moment + 2 * length < 0 or moment >= self._end
 
     def _next(self) -> SoundPacket | None:
         try:
