@@ -1,6 +1,7 @@
 """Pickles: goldens, round trips, and files made to do harm."""
 
 import io
+import json
 import os
 import pickle
 import pickletools
@@ -99,6 +100,32 @@ def test_files_of_the_predecessor_read_as_they_are(shared: Path) -> None:
         assert same(loads(dumps(value), source=path), value)
 
 
+@pytest.mark.parametrize("name", ["", ".proto3_windows"])
+def test_a_session_of_the_predecessors_merger_is_plain_data(name: str, shared: Path) -> None:
+    folder = shared / "golden/files"
+    path = folder / f"merger/new_SAEHD_merger_session{name}.dat"
+    expected = json.loads((folder / "expected.json").read_text())["merger_session"]
+    session = loads(path.read_bytes(), source=path)
+    for frame, known in zip(session["frames"], expected["frames"], strict=True):
+        attributes = known["attrs"]
+        assert frame["frame_info"].keys() == attributes["frame_info"].keys()
+        assert frame["frame_info"]["filepath"] == attributes["frame_info"]["filepath"]
+        points = attributes["frame_info"]["landmarks_list"]
+        np.testing.assert_array_equal(frame["frame_info"]["landmarks_list"], points)
+        config = frame["cfg"] and frame["cfg"] | {"sharpen_dict": None}
+        assert config == (attributes["cfg"] and attributes["cfg"] | {"sharpen_dict": None})
+    assert session["model_iter"] == expected["model_iter"]
+
+
+def test_records_that_share_much_are_refused() -> None:
+    many = {f"k{i}": None for i in range(1000)}
+    named = b"cmerger.FrameInfo\nFrameInfo\n"
+    shared = pickle.dumps(many, 2)[2:-1]  # remembered as number 0
+    repeated = (named + b")\x81h\x00b") * 3000
+    with pytest.raises(UnsafeFileError, match="many times as large"):
+        loads(b"\x80\x02]" + shared + b"a(" + repeated + b"e.", source="x")
+
+
 def test_fortran_order_and_memory_of_their_own() -> None:
     array = np.asfortranarray(np.arange(12, dtype=np.float32).reshape(3, 4))
     for protocol in (2, 4, 5):
@@ -158,6 +185,13 @@ def test_nothing_but_data_is_made(
         b"\x80\x02NQ.",
         b"\x80\x02\x82\x01.",
         b"\x80\x02cnumpy\nndarray\n)\x81.",
+        b"\x80\x02cmerger.FrameInfo\nFrameInfo\n(K\x01t\x81.",
+        b"\x80\x02cmerger.FrameInfo\nFrameInfo\n)R.",
+        b"\x80\x02}}b.",
+        b"\x80\x02cmerger.FrameInfo\nFrameInfo\n)\x81Nb.",
+        b"\x80\x02cbuiltins\ngetattr\ncmerger.FrameInfo\nFrameInfo\nX\x05\0\0\0Frame\x86R.",
+        b"\x80\x02cbuiltins\ngetattr\ncmerger.InteractiveMergerSubprocessor\n"
+        b"InteractiveMergerSubprocessor\nX\x08\0\0\0__init__\x86R.",
         b"\x80\x02cnumpy\nndarray\n(K\x01\x85tR.",
         b"\x80\x02cnumpy\nload\n.",
         b"\x80\x02cnumpy.core.multiarray\nfromfile\n.",

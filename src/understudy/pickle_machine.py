@@ -1,8 +1,8 @@
 """The stack machine that a pickle drives, cut down to what data needs.
 
 Holds the stack, the memo and the budgets, and makes the few things a file may ask for: plain
-containers, numpy arrays and scalars. No name is ever imported. Which byte does what is told in
-`safe_pickle`, the only user. Source: reference "dfl-formats" section 11.
+containers, numpy arrays and scalars, records as dicts. No name is ever imported. Which byte does
+what is told in `safe_pickle`, the only user. Source: reference "dfl-formats" section 11.
 """
 
 import struct
@@ -26,6 +26,7 @@ _SPARE_CONTAINERS = 10_000
 _BYTES_PER_CONTAINER = 16
 _ARRAY_COST = 100  # bytes an array object takes beside its data
 _SCALAR_COST = 32
+_ATTRIBUTE_COST = 8
 
 
 class Name(Enum):
@@ -39,6 +40,10 @@ class Name(Enum):
     ENCODE = auto()
     BYTES_TYPE = auto()
     INTEGER_ENUM = auto()
+    PURE_PATH = auto()
+    RECORD = auto()
+    RECORD_OWNER = auto()
+    GET_RECORD = auto()
 
 
 _NAMES: dict[tuple[str, str], Name] = {
@@ -54,6 +59,19 @@ for _package in ("numpy.core", "numpy._core"):
     _NAMES[f"{_package}.multiarray", "_reconstruct"] = Name.RECONSTRUCT
     _NAMES[f"{_package}.multiarray", "scalar"] = Name.SCALAR
     _NAMES[f"{_package}.numeric", "_frombuffer"] = Name.FROM_BUFFER
+_MERGER = "merger.InteractiveMergerSubprocessor"
+_NAMES |= {
+    (_MERGER, "InteractiveMergerSubprocessor.Frame"): Name.RECORD,
+    ("merger.FrameInfo", "FrameInfo"): Name.RECORD,
+    ("merger.MergerConfig", "MergerConfigMasked"): Name.RECORD,
+    # Before protocol 4 a class inside a class is fetched by a call; this one only.
+    (_MERGER, "InteractiveMergerSubprocessor"): Name.RECORD_OWNER,
+    ("builtins", "getattr"): Name.GET_RECORD,
+    ("__builtin__", "getattr"): Name.GET_RECORD,
+}
+for _module in ("pathlib", "pathlib._local"):
+    for _path in ("WindowsPath", "PosixPath", "PureWindowsPath", "PurePosixPath"):
+        _NAMES[_module, _path] = Name.PURE_PATH
 
 
 class Dtype:
@@ -102,7 +120,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: list[Any] = []
-        self.unbuilt: dict[int, np.ndarray] = {}
+        self.unbuilt: dict[int, np.ndarray | dict[Any, Any]] = {}
         self.containers_left = _SPARE_CONTAINERS + len(data) // _BYTES_PER_CONTAINER
         self.bytes_left = 4 * len(data) + _SPARE_BYTES
 
@@ -214,14 +232,26 @@ class Machine:
             raise unsafe(self.source, f"a call of {name.name.lower()}")
         self.stack.append(constructor(self, *arguments))
 
+    def new(self) -> None:
+        """Replace a record's name by an empty record."""
+        arguments, name = self.stack.pop(), self.stack.pop()
+        if name is not Name.RECORD or arguments != ():
+            raise unsafe(self.source, "a request to make an object")
+        self.push_container({})
+        self.unbuilt[id(self.stack[-1])] = self.stack[-1]
+
     def build(self) -> None:
-        """Finish the array or number type on the stack by its description."""
+        """Finish the array, number type or record on the stack by its description."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, Dtype):
             self._build_dtype(target, state)
         elif isinstance(target, np.ndarray) and id(target) in self.unbuilt:
             self._build_array(target, state)
+        elif type(target) is dict and id(target) in self.unbuilt and type(state) is dict:
+            self.spend(_ATTRIBUTE_COST * len(state))
+            target.update(state)
+            del self.unbuilt[id(target)]
         else:
             raise unsafe(self.source, "a change to something finished")
 
@@ -305,6 +335,19 @@ def _make_enum(machine: Machine, value: Any) -> int:
     return value
 
 
+def _make_path(machine: Machine, *parts: Any) -> str:
+    if not all(type(part) is str for part in parts):
+        raise TypeError("a path of text is needed")
+    machine.spend(sum(len(part) for part in parts))
+    return "/".join(parts)
+
+
+def _get_record(machine: Machine, owner: Any, name: Any) -> Name:
+    if owner is not Name.RECORD_OWNER or name != "Frame":
+        raise unsafe(machine.source, "a call of getattr")
+    return Name.RECORD
+
+
 _CONSTRUCTORS: Mapping[Name, Callable[..., Any]] = {
     Name.RECONSTRUCT: _make_array,
     Name.FROM_BUFFER: _make_array_from_buffer,
@@ -313,4 +356,6 @@ _CONSTRUCTORS: Mapping[Name, Callable[..., Any]] = {
     Name.ENCODE: _make_bytes,
     Name.BYTES_TYPE: _make_bytes,
     Name.INTEGER_ENUM: _make_enum,
+    Name.PURE_PATH: _make_path,
+    Name.GET_RECORD: _get_record,
 }

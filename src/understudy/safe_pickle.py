@@ -26,8 +26,9 @@ _SPARE_VALUES = 20_000
 def loads(data: bytes, *, source: str | Path, limit: int = 1 << 31, compact: bool = False) -> Any:
     """The value `data` describes; `source` names the file in errors.
 
-    Members of DFL's enums come out as plain ints. `compact` gives lists of pairs of floats, which
-    is what landmarks are, as float64 arrays: a tenth of the memory and time.
+    Members of DFL's enums come out as plain ints, its merger's records as dicts, paths as text.
+    `compact` gives lists of pairs of floats, which is what landmarks are, as float64 arrays: a
+    tenth of the memory and time.
 
     Raises:
         FormatError: no complete pickle, one of an unknown form, or more than `limit` bytes.
@@ -255,8 +256,9 @@ _KNOWN_OPERATIONS: Mapping[bytes, Callable[[Machine], None]] = {
     b"c": lambda m: m.refer(m.line(), m.line()),
     b"\x93": lambda m: m.refer(m.stack.pop(-2), m.stack.pop()),
     b"R": Machine.reduce,
+    b"\x81": Machine.new,
     b"b": Machine.build,
     b"\x95": _frame,
-    **{bytes([code]): _refuse for code in b"PQ\x82\x83\x84io\x81\x92\x97\x98"},
+    **{bytes([code]): _refuse for code in b"PQ\x82\x83\x84io\x92\x97\x98"},
 }
 _OPERATIONS = tuple(_KNOWN_OPERATIONS.get(bytes([code]), _misread) for code in range(256))

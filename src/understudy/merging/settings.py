@@ -224,28 +224,7 @@ def from_dfl(config: Mapping[str, Any]) -> MergeSettings:
         OptionError: a value DFL does not know; it is named.
     """
     values: dict[str, Any] = {"dfl_parity": True, "blur_mask": 0.0, "degrade": "plate"}
-    readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
-        "mode": ("mode", _read_mode),
-        "mask_mode": ("mask_mode", _read_mask_mode),
-        "erode_mask_modifier": ("erode_mask", float),
-        "blur_mask_modifier": ("blur_mask", float),
-        "output_face_scale": ("face_scale", _read_scale),
-        "color_transfer_mode": ("color_transfer", _read_color),
-        "masked_hist_match": ("masked_hist_match", bool),
-        "hist_match_threshold": ("hist_match_threshold", int),
-        "motion_blur_power": ("motion_blur", float),
-        "sharpen_mode": ("sharpen_mode", _read_sharpen),
-        "blursharpen_amount": ("sharpen_amount", float),
-        "super_resolution_power": ("super_resolution", float),
-        "image_denoise_power": ("denoise", float),
-        "bicubic_degrade_power": ("bicubic_degrade", float),
-        "color_degrade_power": ("color_degrade", float),
-        "pre_sharpen_power": ("pre_sharpen", float),
-        "morph_factor": ("morph", float),
-        "face_type": ("face_type", _read_face_type),
-        "resolution": ("resolution", int),
-    }
-    for key, (name, read) in readers.items():
+    for key, (name, read) in _READERS.items():
         if config.get(key) is not None:
             values[name] = read(config[key])
     return parse(MergeSettings, values)
@@ -298,3 +277,29 @@ def _unsupported(key: str, expected: str, found: Any) -> OptionError:
         found=repr(found),
         remedy="Change it in the config.",
     )
+
+
+_READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "mode": ("mode", _read_mode),
+    "mask_mode": ("mask_mode", _read_mask_mode),
+    "erode_mask_modifier": ("erode_mask", float),
+    "blur_mask_modifier": ("blur_mask", float),
+    "output_face_scale": ("face_scale", _read_scale),
+    "color_transfer_mode": ("color_transfer", _read_color),
+    "masked_hist_match": ("masked_hist_match", bool),
+    "hist_match_threshold": ("hist_match_threshold", int),
+    "motion_blur_power": ("motion_blur", float),
+    "sharpen_mode": ("sharpen_mode", _read_sharpen),
+    "blursharpen_amount": ("sharpen_amount", float),
+    "super_resolution_power": ("super_resolution", float),
+    "image_denoise_power": ("denoise", float),
+    "bicubic_degrade_power": ("bicubic_degrade", float),
+    "color_degrade_power": ("color_degrade", float),
+    "pre_sharpen_power": ("pre_sharpen", float),
+    "morph_factor": ("morph", float),
+    "face_type": ("face_type", _read_face_type),
+    "resolution": ("resolution", int),
+}
+
+CONFIG_KEYS = frozenset(_READERS)
+"""What `from_dfl` reads."""

@@ -54,6 +54,7 @@ GROUPS = {
     "train": "Train a model on the two facesets; steer the training that runs.",
     "faceset": "Look after a faceset: pack, trim, repair, inspect, undo.",
     "mask": "Label faces, train a mask model on the labels, apply it.",
+    "merge": "Put the model's faces into the frames of dst; take over DeepFaceLab's settings.",
     "model": "Look after models: list, copy, take over from DeepFaceLab, hand on.",
 }
 
@@ -108,6 +109,7 @@ _ALL = (
     Step("model export", "Hand a model on: DeepFaceLab's files, or a .dfm for live players."),
     Step("model prune", "Free the space of a model's old saves, backups and previews."),
     Step("merge", "Put the model's faces into the frames of dst."),
+    Step("merge import", "Take over a session of DeepFaceLab's merger.", "merge_import"),
     Step("preview", "One frame merged in all ways side by side, as one picture."),
     Step("video", "The finished video, with the sound of dst, signed."),
     Step("deliver", "Layers over the plate and transforms, for a compositor."),
