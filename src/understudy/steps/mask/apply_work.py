@@ -105,9 +105,14 @@ class Painting:
             )
 
     def _row(self, place: Place) -> dict[str, Any] | None:
-        """What is recorded of a face, if it has the mask that was painted then."""
+        """What is recorded of a face, if it has the mask that was painted then.
+
+        A kill may leave the mask painted before that: it is ours, too, made by something else.
+        """
         row = self._journal.items.get(place.name)
-        return row if row is not None and row.get("mask") == place.mask else None
+        if row is None or row.get("mask") == place.mask:
+            return row
+        return {} if place.mask is not None and row.get("before") == place.mask else None
 
     def run(self, job: Job, *, batch_size: int) -> int:
         """Number of faces that have their masks now; those that failed are the job's failures.
@@ -158,8 +163,10 @@ class Painting:
         around = [o for o in range(k - self._reach, k + self._reach + 1) if o in masks]
         mask = smoothed([masks[o] for o in around], around.index(k))
         mask = storable(mask) if self._soft else hardened(mask)
-        # before it is written: a kill in between must not make it another's
-        self._journal.add(row[k].name, made_by=self._made_by, mask=fingerprint(mask))
+        # before it is written: a kill in between must not make it or the one there another's
+        name = row[k].name
+        before = None if name in self._foreign else row[k].mask
+        self._journal.add(name, made_by=self._made_by, mask=fingerprint(mask), before=before)
         yield row[k], mask
 
     def _near(self, wanted: Sequence[bool]) -> list[bool]:

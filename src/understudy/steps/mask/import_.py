@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.faceset.measured import refuse_pak
-from understudy.steps.mask.changed import change_faces
+from understudy.steps.mask.changed import Changed, change_faces
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
 from understudy.wording import counted
@@ -15,7 +15,6 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     from understudy.facesets.faceset import Faceset
     from understudy.masks.incoming import Matches, Source
-    from understudy.masks.outlines import Traced
 
 _NUM_NAMED = 5
 _LISTED = 1000
@@ -68,20 +67,24 @@ def import_(options: ImportOptions, job: Job) -> Report:
     faceset = Faceset.open(folder)
     refuse_pak(folder, options.faces)
     matches = _match(options, faceset, job)
-    traced: dict[str, "Traced"] = {}
     kept: list[str] = []
 
-    def imported(index: int) -> FaceSample | None:
-        face, name = faceset[index], faceset.names[index]
+    def imported(index: int) -> Changed | None:
+        face = faceset[index]
         if _has_one(face, options.target) and not options.replace:
-            kept.append(name)
+            kept.append(faceset.names[index])
             return None
-        changed, outline = _with_mask(face, matches.sources[index], options, folder=folder)
-        if outline is not None:
-            traced[name] = outline
-        return changed
+        return _with_mask(face, matches.sources[index], options, folder=folder)
 
-    names = change_faces(faceset, list(matches.sources), imported, operation="mask import", job=job)
+    facts = change_faces(
+        faceset,
+        list(matches.sources),
+        imported,
+        operation="mask import",
+        job=job,
+        settings=options.model_dump(mode="json", exclude={"workspace", "faces"}),
+        reads=lambda index: (matches.sources[index].path,),
+    )
     without = [n for i, n in enumerate(faceset.names) if i not in matches.sources]
     _tell(matches.unmatched, "belongs to no face", "belong to no face", job)
     details: dict[str, Any] = {
@@ -91,14 +94,13 @@ def import_(options: ImportOptions, job: Job) -> Report:
         "num_faces_without_picture": len(without),
         "kept": len(kept),
     }
-    done = set(names)
-    ious = [outline.iou for name, outline in traced.items() if name in done]
+    ious = [told["iou"] for told in facts.values() if "iou" in told]
     if ious:
         details["iou_mean"] = round(sum(ious) / len(ious), 5)
         details["iou_least"] = round(min(ious), 5)
     details["summary"] = _summary(
         "mask" if options.target == "mask" else "label",
-        done=len(names),
+        done=len(facts),
         ious=ious,
         kept=len(kept),
         unmatched=len(matches.unmatched),
@@ -106,7 +108,7 @@ def import_(options: ImportOptions, job: Job) -> Report:
     )
     return Report(
         "mask import",
-        done=len(names),
+        done=len(facts),
         outputs=[folder],
         details=details,
     )
@@ -173,8 +175,8 @@ def _has_one(face: FaceSample, target: str) -> bool:
 
 def _with_mask(
     face: FaceSample, source: "Source", options: ImportOptions, *, folder: Path
-) -> "tuple[FaceSample, Traced | None]":
-    """The face with what the picture says, and how that became polygons if it did."""
+) -> Changed:
+    """The face with what the picture says, and how well polygons say the same if it became some."""
     from dataclasses import replace
 
     from understudy.errors import MaterialError
@@ -182,13 +184,13 @@ def _with_mask(
     from understudy.masks.outlines import trace_polygons
 
     if options.target == "polygons" and (drawn := polygons_of(face, source)) is not None:
-        return replace(face, polygons=drawn), None
+        return Changed(replace(face, polygons=drawn))
     frames_dir = folder.resolve().parent
     mask = mask_of(
         face, source, frames_dir=frames_dir, channel=options.channel, invert=options.invert
     )
     if options.target == "mask":
-        return replace(face, mask=mask), None
+        return Changed(replace(face, mask=mask))
     outline = trace_polygons(mask, tolerance=options.tolerance / 100)
     if not outline.polygons:
         raise MaterialError(
@@ -197,7 +199,7 @@ def _with_mask(
             found="none",
             remedy="The face stays without labels; is white what to leave out? (--invert)",
         )
-    return replace(face, polygons=outline.polygons), outline
+    return Changed(replace(face, polygons=outline.polygons), {"iou": outline.iou})
 
 
 def _tell(names: list[str], one: str, many: str, job: Job) -> None:

@@ -4,9 +4,9 @@ from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.faceset.measured import refuse_pak
-from understudy.steps.mask.changed import change_faces
+from understudy.steps.mask.changed import Changed, change_faces
 from understudy.steps.perform import StepOptions
-from understudy.types import FaceSample, Report
+from understudy.types import Report
 from understudy.workspace import Workspace
 
 
@@ -32,9 +32,9 @@ def remove(options: RemoveOptions, job: Job) -> Report:
     faceset = Faceset.open(folder)
     refuse_pak(folder, options.faces)
 
-    def bare(index: int) -> FaceSample | None:
+    def bare(index: int) -> Changed | None:
         face = faceset[index]
-        return None if face.mask is None else replace(face, mask=None)
+        return None if face.mask is None else Changed(replace(face, mask=None))
 
     names = change_faces(faceset, range(len(faceset)), bare, operation="mask remove", job=job)
     left_out = tell_left_out(faceset, job)

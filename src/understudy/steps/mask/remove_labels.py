@@ -4,9 +4,9 @@ from understudy.job import Job
 from understudy.options import argument
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.faceset.measured import refuse_pak
-from understudy.steps.mask.changed import change_faces
+from understudy.steps.mask.changed import Changed, change_faces
 from understudy.steps.perform import StepOptions
-from understudy.types import FaceSample, Report
+from understudy.types import Report
 from understudy.workspace import Workspace
 
 
@@ -32,9 +32,9 @@ def remove_labels(options: RemoveLabelsOptions, job: Job) -> Report:
     faceset = Faceset.open(folder)
     refuse_pak(folder, options.faces)
 
-    def unlabelled(index: int) -> FaceSample | None:
+    def unlabelled(index: int) -> Changed | None:
         face = faceset[index]
-        return replace(face, polygons=()) if face.polygons else None
+        return Changed(replace(face, polygons=())) if face.polygons else None
 
     names = change_faces(
         faceset, range(len(faceset)), unlabelled, operation="mask remove-labels", job=job

@@ -1,12 +1,13 @@
 """Masks become polygons that can be edited and trained on."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.faceset.left_out import tell_left_out
 from understudy.steps.faceset.measured import refuse_pak
-from understudy.steps.mask.changed import change_faces
+from understudy.steps.mask.changed import Changed, change_faces
 from understudy.steps.perform import StepOptions
 from understudy.types import FaceSample, Report
 from understudy.wording import counted
@@ -55,29 +56,36 @@ def to_polygons(options: ToPolygonsOptions, job: Job) -> Report:
     folder = Workspace.open(options.workspace).faceset_dir(options.faces)
     faceset = Faceset.open(folder)
     refuse_pak(folder, options.faces)
-    traced: dict[str, "Traced"] = {}
     kept: list[str] = []
     maskless: list[str] = []
 
-    def labelled(index: int) -> FaceSample | None:
+    def labelled(index: int) -> Changed | None:
         face, name = faceset[index], faceset.names[index]
         if options.kind == "applied" and face.mask is None:
             maskless.append(name)
         elif is_labelled(face.polygons) and not options.replace:
             kept.append(name)
         else:
-            traced[name] = _trace(face, options)
-            return replace(face, polygons=traced[name].polygons)
+            traced = _trace(face, options)
+            facts = {"iou": traced.iou, "points": traced.num_points}
+            return Changed(replace(face, polygons=traced.polygons), facts)
         return None
 
     chosen = _chosen(options, faceset.names)
-    names = change_faces(faceset, chosen, labelled, operation="mask to-polygons", job=job)
+    facts = change_faces(
+        faceset,
+        chosen,
+        labelled,
+        operation="mask to-polygons",
+        job=job,
+        settings=options.model_dump(mode="json", exclude={"workspace", "faces", "only"}),
+    )
     if len(maskless) == len(chosen):
         raise _no_masks(options, len(chosen))
     left_out = tell_left_out(faceset, job)
-    details = _measures([traced[name] for name in names], names)
-    summary = f"{counted(len(names), 'mask')} traced"
-    if names:
+    details = _measures(facts)
+    summary = f"{counted(len(facts), 'mask')} traced"
+    if facts:
         summary += f" with {details['points_median']:g} points each (median), "
         summary += f"IoU {details['iou_mean']:.4f} on average, {details['iou_least']:.4f} at least"
         summary += f" ({details['iou_least_name']})"
@@ -92,7 +100,7 @@ def to_polygons(options: ToPolygonsOptions, job: Job) -> Report:
         "kept": len(kept),
         "left_out": left_out,
     }
-    return Report("mask to-polygons", done=len(names), outputs=[folder], details=details)
+    return Report("mask to-polygons", done=len(facts), outputs=[folder], details=details)
 
 
 def _chosen(options: ToPolygonsOptions, names: tuple[str, ...]) -> list[int]:
@@ -131,20 +139,20 @@ def _trace(face: FaceSample, options: ToPolygonsOptions) -> "Traced":
     return traced
 
 
-def _measures(traced: "list[Traced]", names: list[str]) -> dict[str, Any]:  # JSON values
+def _measures(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:  # JSON values
     """How many points it took and how well they draw the masks again."""
     from statistics import mean, median
 
-    if not traced:
+    if not facts:
         return {"traced": 0}
-    least = min(range(len(traced)), key=lambda place: traced[place].iou)
+    least = min(facts, key=lambda name: facts[name]["iou"])
     return {
-        "traced": len(traced),
-        "points_median": median(one.num_points for one in traced),
-        "points_most": max(one.num_points for one in traced),
-        "iou_mean": round(mean(one.iou for one in traced), 5),
-        "iou_least": round(traced[least].iou, 5),
-        "iou_least_name": names[least],
+        "traced": len(facts),
+        "points_median": median(told["points"] for told in facts.values()),
+        "points_most": max(told["points"] for told in facts.values()),
+        "iou_mean": round(mean(told["iou"] for told in facts.values()), 5),
+        "iou_least": round(facts[least]["iou"], 5),
+        "iou_least_name": least,
     }
 
 

@@ -15,13 +15,19 @@ from jaxtyping import Float32, UInt8
 
 from understudy.errors import MaterialError
 from understudy.faces.align import face_matrix
+from understudy.facesets.dfl.face_file import picture_shape
 from understudy.masks.polygons import is_labelled, rasterize
 from understudy.training.samples.planes import covers, face_planes
 from understudy.types import FaceSample, FaceType, Mask
 from understudy.wording import counted
 
+_NUM_NAMED = 5
+
 LABELS_MIN = 5
 """Fewer faces would only be learned by heart, and none could be kept aside."""
+
+NEXT_TO_NOTHING = 0.005
+"""Of the picture: what covers less was no label but a slip of the hand, or a face hidden."""
 
 Source = Literal["labels", "masks", "faces"]
 """What faces count by: polygons, applied masks, or (to pretrain) nothing at all."""
@@ -43,7 +49,8 @@ def labelled_faces(
 ) -> Material:
     """The faces that count, of all sides (their name, their faces).
 
-    Faces that show less than `face_type` needs can't: `say` hears how many those are.
+    Faces that show less than `face_type` needs can't: `say` hears how many those are, and which
+    labels cover nothing of their picture.
 
     Raises:
         MaterialError: there are too few.
@@ -77,7 +84,25 @@ def labelled_faces(
             remedy="Draw labels on more faces; which ones, tells: understudy mask suggest dst",
         )
     everything = tuple(face for faces in chosen.values() for face in faces)
+    if drawn:
+        _tell_empty(everything, say)
     return Material(everything, "labels" if drawn else "masks", told)
+
+
+def _tell_empty(faces: Sequence[FaceSample], say: Callable[[str], None]) -> None:
+    """Names the faces whose label is empty: outside the picture, a line, or cut away."""
+    empty = [
+        face.name or "face"
+        for face in faces
+        if rasterize(face.polygons, picture_shape(face)).mean() < NEXT_TO_NOTHING
+    ]
+    if empty:
+        what = counted(len(empty), "label covers", "labels cover")
+        more = ", ..." if len(empty) > _NUM_NAMED else ""
+        say(
+            f"{what} nothing of the picture ({', '.join(empty[:_NUM_NAMED])}{more}): learned as "
+            "pictures without a face; draw them again if that is not meant"
+        )
 
 
 def any_faces(sides: Iterable[tuple[str, Sequence[FaceSample]]], face_type: FaceType) -> Material:
