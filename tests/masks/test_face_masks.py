@@ -10,7 +10,7 @@ from face_files import make_face
 from understudy.errors import MaterialError
 from understudy.faces.regions import hull_mask
 from understudy.facesets.dfl import read_face
-from understudy.masks.face_masks import face_mask, hardened
+from understudy.masks.face_masks import face_mask, hardened, without_specks
 from understudy.types import Polygon
 
 SQUARE = np.array([[5, 5], [30, 5], [30, 30], [5, 30]], np.float32)
@@ -61,3 +61,21 @@ def test_first_there_is() -> None:
     for kind in ("applied", "drawn"):
         with pytest.raises(MaterialError, match="none"):
             face_mask(plain, kind)
+
+
+def test_specks_and_pinholes_go_and_hands_stay() -> None:
+    mask = np.zeros((256, 256), np.float32)
+    mask[60:200, 60:200] = 0.9
+    wanted = mask >= 0.5
+    wanted[100:120, 100:120] = False  # a finger
+    mask[wanted != (mask >= 0.5)] = 0.2
+    mask[150:155, 150:160] = 0.1  # a bright spot taken for something else
+    mask[5:12, 20:28] = 0.8
+    before = mask.copy()
+    clean = without_specks(mask)
+    assert clean.dtype == np.float32
+    np.testing.assert_array_equal(clean, wanted)
+    np.testing.assert_array_equal(mask, before)
+    for level in (0.0, 1.0):
+        flat = np.full((256, 256), level, np.float32)
+        np.testing.assert_array_equal(without_specks(flat), flat)

@@ -1,5 +1,6 @@
 """Masks go to the model's frame and come back."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,20 @@ from made_faceset import head_face
 from understudy.errors import FormatError, WeightsError
 from understudy.faces.regions import hull_mask
 from understudy.masks.face_masks import hardened
-from understudy.masks.generic import CONFIG, generic_config, load_generic
+from understudy.masks.generic import (
+    CONFIG,
+    generic_config,
+    generic_facts,
+    how_good,
+    load_generic,
+)
 from understudy.masks.painter import MASK_PX, MaskPainter, smoothed
 from understudy.models import build
 from understudy.models.config import ModelConfig
 from understudy.models.mask_net import as_mask_model
 from understudy.types import FaceSample, FaceType
 
+ROOT = Path(__file__).parents[2]
 SHAPE = ModelConfig(kind="XSeg", resolution=64, base_dims=2, face_type=FaceType.WHOLE)
 
 
@@ -89,3 +97,13 @@ def test_the_generic_mask_loads_or_says_what_is_wrong(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "bare.safetensors")
     with pytest.raises(FormatError, match="no config"):
         generic_config(tmp_path / "bare.safetensors")
+
+
+def test_the_mask_that_ships_says_what_its_card_says() -> None:
+    card = json.loads((ROOT / "docs" / "generic-mask.json").read_text())
+    assert generic_facts() == card
+    told = how_good()
+    for what, measures in card["held_out"].items():
+        assert measures["iou"] > measures["iou_of_hull"]
+        assert f"{measures['iou']:.2f} on {what}" in told
+    assert "Apache-2.0" in told

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from understudy.cli.main import main
+from understudy.faces.regions import hull_mask
+from understudy.facesets.faceset import Faceset
 from understudy.media.encode import encode_video
 from understudy.media.images import write_image
 from understudy.media.video import decode_frames, probe
@@ -99,6 +101,21 @@ def test_every_step_left_its_report(finished: tuple[Path, Path]) -> None:
         report = json.loads((finished[1] / "reports" / f"{name}.json").read_text())
         assert report["failed"] == []
         assert report["details"]["consent"] == "consent: not recorded"
+
+
+def test_faces_get_the_mask_that_ships_where_asked_for(
+    finished: tuple[Path, Path], clips: Clips, tmp_path: Path
+) -> None:
+    hulls = list(Faceset.open(finished[1] / "data_dst" / "aligned"))
+    assert hulls and all(face.mask is None for face in hulls)
+    out, workspace = tmp_path / "film.mp4", tmp_path / "w"
+    assert main(run_tokens(clips, out, workspace, "--masks", "generic")) == 0
+    for side in ("data_src", "data_dst"):
+        for face in Faceset.open(workspace / side / "aligned"):
+            assert face.mask is not None
+            hull = hull_mask(face.landmarks, face.mask.shape, face.brow_expand)
+            assert 0.1 < face.mask.mean() < 0.6
+            assert not np.array_equal(face.mask, hull)
 
 
 def test_second_run_repeats_nothing(

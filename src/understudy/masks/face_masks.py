@@ -19,6 +19,9 @@ from understudy.types import FaceSample, Mask
 MaskKind = Literal["auto", "applied", "drawn", "hull"]
 Found = Literal["applied", "drawn", "hull"]
 
+SPECK = 0.001
+"""Of the picture: what is smaller in a painted mask is a fault of the net, and no face or hand."""
+
 _ORDER: tuple[Found, ...] = ("applied", "drawn", "hull")
 
 
@@ -49,6 +52,16 @@ def face_mask(sample: FaceSample, kind: MaskKind = "auto") -> tuple[Mask, Found]
 def hardened(mask: Mask) -> Mask:
     """The mask in black and white, cut at one half."""
     return np.asarray(mask >= 0.5, np.float32)
+
+
+def without_specks(mask: Mask) -> Mask:
+    """The mask in black and white without islands and holes too small to be meant."""
+    clean = hardened(mask)
+    for level in (0.0, 1.0):
+        _, areas, stats, _ = cv2.connectedComponentsWithStats(np.asarray(clean == level, np.uint8))
+        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < SPECK * mask.size)
+        clean[np.isin(areas, small[small > 0])] = 1.0 - level
+    return clean
 
 
 def resized(mask: Mask, shape_hw: tuple[int, int]) -> Float32[np.ndarray, "result_h result_w"]:

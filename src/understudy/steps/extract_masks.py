@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from understudy.masks.face_masks import hardened
+from understudy.masks.face_masks import without_specks
 from understudy.masks.generic import generic_sha256, load_generic
 from understudy.masks.painter import MaskPainter
 from understudy.steps.mask.record import fingerprint, maker, open_record
@@ -30,7 +30,7 @@ class FaceMasks:
     def __call__(self, face: FaceSample, name: str) -> FaceSample:
         """The face, which is to be called `name`, with its mask."""
         (soft,) = self._painter.paint([self._painter.prepare(face)])
-        mask = hardened(soft)
+        mask = without_specks(soft)
         self._painted[name] = fingerprint(mask)
         return replace(face, mask=mask)
 

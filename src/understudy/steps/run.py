@@ -47,6 +47,11 @@ class RunOptions(StepOptions):
         0.0, "Train this long, counted over all runs; 0 = as before, or the preset's.", ge=0
     )
     max_faces: int = option(0, "Faces per frame at most, largest first; 0 = all.", ge=0)
+    masks: Literal["hull", "generic"] = option(
+        "hull",
+        "What counts as face: the hull of the landmarks, or what the mask that ships paints, "
+        "without hair and hands. Faces that are there already keep what they have.",
+    )
     src_like: tuple[Path, ...] = option(
         (), "Pictures of the person to put on, where src shows others, too.", group="Person"
     )
@@ -175,6 +180,7 @@ def _extraction(options: RunOptions, side: SideName) -> dict[str, Any]:
     """How faces are extracted: as faces extracted by hand before, but for what is asked for now."""
     # one person is learned from, whoever else walks through the picture
     usual = {"max_faces": 1 if side == "src" else options.max_faces, "device": options.device}
+    usual["mask"] = "generic" if options.masks == "generic" else "none"
     like = "src_like" if side == "src" else "dst_like"
     given = {"like": getattr(options, like)} if like in options.model_fields_set else {}
     if side == "dst" and "max_faces" in options.model_fields_set:

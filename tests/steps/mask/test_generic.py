@@ -25,7 +25,9 @@ SHAPE = ModelConfig(kind="XSeg", resolution=64, base_dims=2, face_type=FaceType.
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "generic.safetensors"
     tensors = {name: tensor.half() for name, tensor in build(SHAPE, seed=4).state_dict().items()}
-    save_file(tensors, path, {generic.CONFIG: SHAPE.model_dump_json()})
+    facts = json.dumps({"held_out": {"faces kept aside": {"iou": 0.912}}})
+    header = {generic.CONFIG: SHAPE.model_dump_json(), generic.FACTS: facts}
+    save_file(tensors, path, header)
     monkeypatch.setattr(generic, "WEIGHTS", path)
     return path
 
@@ -39,10 +41,13 @@ def test_without_weights_one_line_says_so(
     assert "weights of the mask that ships" in capsys.readouterr().err
 
 
-def test_it_is_applied_and_begun_from(weights: Path, tmp_path: Path) -> None:
+def test_it_is_applied_and_begun_from(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace = labelled_workspace(tmp_path / "w", src=6, labelled=(1, 3, 4, 5, 6))
     at = ["--workspace", str(workspace.root)]
     assert main(["mask", "apply", "dst", "--generic", *at]) == 0
+    assert "IoU 0.91 on faces kept aside; Apache-2.0" in capsys.readouterr().err
     assert all(face.mask is not None for face in Faceset.open(workspace.dst.aligned_dir))
     begin = ["mask", "train", "--begin", "generic", "--target-iter", "1", "--threads", "1"]
     assert main([*begin, "--batch-size", "2", "--learning-rate", "1e-9", *at]) == 0

@@ -77,6 +77,7 @@ def apply(options: ApplyOptions, job: Job) -> Report:
             made_by=made_by,
             frames=frames_in_time(faceset, tracks),
             soft=options.soft,
+            clean=options.generic,
             reach=options.smooth,
         )
         painting.check_may_replace(name, replace=options.replace, restart=options.restart)
@@ -129,9 +130,10 @@ def _model(
     from understudy.training.state.model_folder import load_model
 
     if options.generic:
-        from understudy.masks.generic import generic_sha256, load_generic
+        from understudy.masks.generic import generic_sha256, how_good, load_generic
 
         generic = load_generic()
+        job.message(how_good())
         return generic, {"name": "generic", "sha256": generic_sha256()}
     path = workspace.model_dir / options.model
     if not (path / "config.json").exists():

@@ -17,7 +17,7 @@ from understudy.facesets.faceset import Faceset
 from understudy.facesets.moves.edit import trash_dir
 from understudy.files import make_dir, remove_leftovers
 from understudy.job import Job
-from understudy.masks.face_masks import hardened
+from understudy.masks.face_masks import hardened, without_specks
 from understudy.masks.painter import MaskPainter, Prepared, smoothed
 from understudy.steps.mask.record import fingerprint, maker, open_record, storable
 from understudy.types import Mask
@@ -59,10 +59,12 @@ class Painting:
         made_by: Mapping[str, Any],
         frames: Sequence[Place],
         soft: bool,
+        clean: bool,
         reach: int,
     ) -> None:
         self.faceset, self._painter, self._frames = faceset, painter, frames
         self._soft, self._reach = soft, reach
+        self._harden = without_specks if clean else hardened
         self._made_by = maker(made_by)
         self._journal = open_record(manifests_dir, faceset.folder)
         self._todo: list[Place] = []
@@ -162,7 +164,7 @@ class Painting:
             return
         around = [o for o in range(k - self._reach, k + self._reach + 1) if o in masks]
         mask = smoothed([masks[o] for o in around], around.index(k))
-        mask = storable(mask) if self._soft else hardened(mask)
+        mask = storable(mask) if self._soft else self._harden(mask)
         # before it is written: a kill in between must not make it or the one there another's
         name = row[k].name
         before = None if name in self._foreign else row[k].mask
