@@ -102,3 +102,23 @@ def test_without_a_model_there_is_nothing_to_deliver(tmp_path: Path, told: Told)
     line = told("deliver", "--workspace", workspace, "--out", tmp_path / "comp")
     assert "understudy merge" in line
     assert not (tmp_path / "comp").exists()
+
+
+def test_each_frame_is_predicted_with_its_own_settings(merged: Path, tmp_path: Path) -> None:
+    """A keyframe in the middle: what it says holds from there on, in the package too."""
+    work = Path(shutil.copytree(merged, tmp_path / "w"))
+    at = ["--workspace", str(work)]
+
+    def predictions(name: str) -> list[np.ndarray]:
+        assert main(["deliver", *at, "--out", str(tmp_path / name)]) == 0
+        return [read_still(p) for p in sorted((tmp_path / name / "prediction").glob("*.exr"))]
+
+    once = predictions("once")
+    assert main(["merge", *at, "--at", "1", "--two-pass", "none"]) == 0
+    assert main(["merge", *at, "--at", "3", "--two-pass", "face"]) == 0
+    keyed = predictions("keyed")
+    assert main(["merge", *at, "--two-pass", "face", "--replace-keys"]) == 0
+    twice = predictions("twice")
+    assert not any(map(np.array_equal, once, twice))
+    for got, wanted in zip(keyed, once[:2] + twice[2:], strict=True):
+        assert np.array_equal(got, wanted)

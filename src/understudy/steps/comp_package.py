@@ -6,6 +6,7 @@ out. Numbers are the plate's, unlinearised. Knows nothing of the workspace.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ Layer = Float32[np.ndarray, "h w 4"]
 TRANSFORMS = "transforms.json"
 README = "README.txt"
 FINAL, PREDICTION, MATTE = "final", "prediction", "matte"
+_BARE = {"mask_mode": "learned-dst", "super_resolution": 0.0}  # asks no other network for its part
 
 _TEXT = """\
 What this folder holds
@@ -72,43 +74,46 @@ frames[]            in the order shown
 {notices}"""
 
 
+@dataclass(frozen=True, slots=True)
+class MergedFrame:
+    """One merged frame: where its pictures lie, its faces, and the settings it was merged with."""
+
+    plate: Path
+    merged: Path
+    matte: Path
+    faces: Sequence[Landmarks]
+    settings: MergeSettings
+
+
 class CompPackage:
     """Writes one frame after another into `folder`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        predictor: Predictor,
-        settings: MergeSettings,
-        bit_depth: int | None,
-    ) -> None:
+    def __init__(self, folder: Path, *, predictor: Predictor, bit_depth: int | None) -> None:
         self.folder = folder
-        self._predictor, self._settings, self._depth = predictor, settings, bit_depth
+        self._predictor, self._depth = predictor, bit_depth
         self._files: list[Path] = []
         self._shape_hw = (0, 0)
         for name in (FINAL, PREDICTION, MATTE):
             remove_leftovers(make_dir(folder / name))
 
-    def write(
-        self, plate_path: Path, merged_path: Path, matte_path: Path, faces: Sequence[Landmarks]
-    ) -> dict[str, Any]:
+    def write(self, frame: MergedFrame) -> dict[str, Any]:
         """The frame's row of transforms; its three pictures are written."""
-        plate, merged = read_pixels(plate_path), read_pixels(merged_path)
-        matte = to_image(read_pixels(matte_path))[..., 0]
+        plate, merged = read_pixels(frame.plate), read_pixels(frame.merged)
+        matte = to_image(read_pixels(frame.matte))[..., 0]
         depth = self._depth or (16 if plate.dtype == np.uint8 else 32)
-        found = [predict_face(plate, face, self._predictor, self._settings) for face in faces]
+        settings = frame.settings.model_copy(update=_BARE)
+        found = [predict_face(plate, face, self._predictor, settings) for face in frame.faces]
         layers = {
             FINAL: final_layer(plate, merged, matte),
             PREDICTION: prediction_layer(found, (plate.shape[0], plate.shape[1])),
             MATTE: matte[..., None],
         }
-        name = f"{plate_path.stem}.exr"
+        name = f"{frame.plate.stem}.exr"
         for kind, picture in layers.items():
             write_still(self.folder / kind / name, picture, bit_depth=depth)
             self._files.append(self.folder / kind / name)
         self._shape_hw, self._depth = (plate.shape[0], plate.shape[1]), depth
-        return {"name": plate_path.stem, "faces": [_placement(face.aligned) for face in found]}
+        return {"name": frame.plate.stem, "faces": [_placement(face.aligned) for face in found]}
 
     def finish(
         self,

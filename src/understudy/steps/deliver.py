@@ -11,6 +11,7 @@ from understudy.options import option
 from understudy.steps.frames import clip_paths, read_frame_manifests
 from understudy.steps.merge import faces_by_frame
 from understudy.steps.merge_networks import load_predictor
+from understudy.steps.merge_plan import session_settings
 from understudy.steps.perform import StepOptions
 from understudy.steps.video import check_out, merge_session, merged_frames
 from understudy.types import Report
@@ -18,7 +19,8 @@ from understudy.wording import counted
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
-    from understudy.merging.settings import MergeSettings
+    from understudy.models.predictor import FacePredictor
+    from understudy.steps.comp_package import MergedFrame
 
 
 class DeliverOptions(StepOptions):
@@ -42,53 +44,22 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
         MaterialError: merging did not end, or its frames, the plate or the model are gone.
         OptionError: the folder holds what this workspace did not make.
     """
-    from understudy.media.images import list_unique_images
     from understudy.steps.comp_package import CompPackage
     from understudy.steps.marks import sign_in_place
 
     workspace = Workspace.open(options.workspace)
     clips = (*clip_paths(workspace, "src"), *clip_paths(workspace, "dst"))
     check_out(options.out, workspace, clips=clips, overwrite=options.overwrite)
-    session = merge_session(workspace)
-    if not session:
-        raise MaterialError(
-            workspace.root,
-            expected="frames merged by this program",
-            found="none, so there is no model to ask for its face",
-            remedy=f"First: understudy merge --workspace {workspace.root}",
-        )
+    session = _session(workspace)
     parts = read_frame_manifests(workspace, "dst")
-    merged = merged_frames(workspace, parts)
-    plates = plates_of(workspace, list_unique_images(workspace.dst.frames_dir).paths, merged)
-    faces = faces_by_frame(workspace, plates, job)
-    model = session["model"]
-    predictor, facts = load_predictor(
-        workspace,
-        model["name"],
-        averaged=model.get("averaged", True),
-        device=options.device,
-        job=job,
-    )
-    notices = _notices(session, facts)
-    for notice in notices:
-        job.message(notice)
+    work = _work(workspace, merged_frames(workspace, parts), job)
+    predictor, notices = _predictor(workspace, session["model"], options.device, job)
     _own(workspace, options.out)
     package = CompPackage(
-        make_dir(options.out),
-        predictor=predictor,
-        settings=_settings(session),
-        bit_depth=options.bit_depth or None,
+        make_dir(options.out), predictor=predictor, bit_depth=options.bit_depth or None
     )
     _empty(package.folder)
-    work = list(zip(plates, merged, strict=True))
-
-    def one(item: tuple[Path, Path]) -> dict[str, Any]:
-        plate, final = item
-        return package.write(
-            plate, final, workspace.merged_mask_dir / final.name, faces.get(plate.stem, ())
-        )
-
-    rows = job.map(one, work, total=len(work), name=lambda item: item[0].name)
+    rows = job.map(package.write, work, total=len(work), name=lambda one: one.plate.name)
     frames = [row for _, row in rows]
     listing = package.finish(frames, parts, notices)
     mark = sign_in_place(listing, workspace, job)
@@ -104,6 +75,54 @@ def deliver(options: DeliverOptions, job: Job) -> Report:
             "provenance": mark,
         },
     )
+
+
+def _session(workspace: Workspace) -> dict[str, Any]:
+    """What the frames were merged with."""
+    session = merge_session(workspace)
+    if not session:
+        raise MaterialError(
+            workspace.root,
+            expected="frames merged by this program",
+            found="none, so there is no model to ask for its face",
+            remedy=f"First: understudy merge --workspace {workspace.root}",
+        )
+    return session
+
+
+def _work(workspace: Workspace, merged: Sequence[Path], job: Job) -> "list[MergedFrame]":
+    """Each merged frame with its plate, its faces and the settings that it was merged with."""
+    from understudy.media.images import list_unique_images
+    from understudy.steps.comp_package import MergedFrame
+
+    frames = list_unique_images(workspace.dst.frames_dir).paths
+    plates = plates_of(workspace, frames, merged)
+    faces = faces_by_frame(workspace, plates, job)
+    settings = dict(zip(frames, session_settings(workspace, frames, job), strict=True))
+    return [
+        MergedFrame(
+            plate=plate,
+            merged=path,
+            matte=workspace.merged_mask_dir / path.name,
+            faces=faces.get(plate.stem, ()),
+            settings=settings[plate],
+        )
+        for plate, path in zip(plates, merged, strict=True)
+    ]
+
+
+def _predictor(
+    workspace: Workspace, model: dict[str, Any], device: str, job: Job
+) -> "tuple[FacePredictor, list[str]]":
+    """The model the frames were merged with, and what is to be said of it."""
+    predictor, facts = load_predictor(
+        workspace, model["name"], averaged=model.get("averaged", True), device=device, job=job
+    )
+    if model.get("sha256") == facts["sha256"]:
+        return predictor, []
+    notice = "the model was trained on since merging, so the raw prediction is of a later state"
+    job.message(notice)
+    return predictor, [notice]
 
 
 def plates_of(workspace: Workspace, plates: Sequence[Path], merged: Sequence[Path]) -> list[Path]:
@@ -122,20 +141,6 @@ def plates_of(workspace: Workspace, plates: Sequence[Path], merged: Sequence[Pat
             remedy=f"First: understudy frames dst --workspace {workspace.root}",
         )
     return [by_stem[path.stem] for path in merged]
-
-
-def _settings(session: dict[str, Any]) -> "MergeSettings":
-    """Those the frames were merged with, but that no other network is asked for its part."""
-    from understudy.merging.settings import MergeSettings
-
-    settings = session["keyframes"][0]["settings"]
-    return MergeSettings(**settings | {"mask_mode": "learned-dst", "super_resolution": 0.0})
-
-
-def _notices(session: dict[str, Any], facts: dict[str, Any]) -> list[str]:
-    if session["model"].get("sha256") == facts["sha256"]:
-        return []
-    return ["the model was trained on since merging, so the raw prediction is of a later state"]
 
 
 def _own(workspace: Workspace, out: Path) -> None:

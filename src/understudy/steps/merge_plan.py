@@ -98,6 +98,27 @@ def plan_merge(
     return MergePlan(keyframes, _along(keyframes, len(frames), cuts), True, cuts)
 
 
+def session_settings(
+    workspace: Workspace, frames: Sequence[Path], job: Job
+) -> Sequence[MergeSettings]:
+    """What the session says that each of the frames is merged with.
+
+    Raises:
+        FormatError: there is no session, or it can't be read.
+    """
+    session = read_session(workspace)
+    keyframes = _keyframes(session, frames, job)
+    if not keyframes:
+        raise FormatError(
+            workspace.root / SESSION,
+            expected="settings for the frames that are there",
+            found="none",
+            remedy=f"First: understudy merge --workspace {workspace.root}",
+        )
+    cuts = _cuts(session, frames, job) if session.get("keyed") else ()
+    return _along(keyframes, len(frames), cuts)
+
+
 def _along(
     keyframes: Mapping[int, MergeSettings], count: int, cuts: Sequence[int]
 ) -> list[MergeSettings]:
