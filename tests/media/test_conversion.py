@@ -11,10 +11,10 @@ from av.video.frame import VideoFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from understudy.media.clip import open_clip, raw_frames, video_stream
 from understudy.media.color_tags import MATRICES, PRIMARIES, TRANSFERS, completed, tags_from_numbers
 from understudy.media.conversion import color_tags, to_rgb
 from understudy.media.stored_frames import FrameMaker
-from understudy.media.video import open_clip, raw_frames, video_stream
 from understudy.types import ColorTags
 
 

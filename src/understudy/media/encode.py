@@ -18,19 +18,19 @@ from av.container import OutputContainer
 from understudy.errors import FormatError, MaterialError, StorageError
 from understudy.files import replacing
 from understudy.media.audio import AudioCarrier
-from understudy.media.formats import CONTAINERS, Chroma, Preset, video_format
-from understudy.media.images import Pixels
-from understudy.media.label import Label, SubtitleTrack
-from understudy.media.picture_track import PictureTrack, TrackSettings
-from understudy.media.stored_frames import Stored
-from understudy.media.timing import Timing
-from understudy.media.video import (
+from understudy.media.clip import (
     is_picture_track,
     moment,
     open_clip,
     raw_frames,
     video_stream,
 )
+from understudy.media.formats import CONTAINERS, Chroma, Preset, video_format
+from understudy.media.images import Pixels
+from understudy.media.label import Label, SubtitleTrack
+from understudy.media.picture_track import PictureTrack, TrackSettings
+from understudy.media.stored_frames import Stored
+from understudy.media.timing import Timing
 from understudy.types import ColorTags, Image
 
 Picture = Pixels | Image | Stored

@@ -19,19 +19,11 @@ from av.video.frame import VideoFrame
 
 from understudy.errors import FormatError
 from understudy.files import make_dir, sha256_file
+from understudy.media.clip import Clock, Notice, no_frames, open_clip, raw_frames, video_stream
 from understudy.media.conversion import to_rgb, upright_size
 from understudy.media.images import Pixels, read_pixels, write_image
 from understudy.media.timing import Timing, fit_timing
-from understudy.media.video import (
-    Clock,
-    Notice,
-    VideoInfo,
-    no_frames,
-    open_clip,
-    probe,
-    raw_frames,
-    video_stream,
-)
+from understudy.media.video import VideoInfo, probe
 from understudy.types import ColorTags
 
 FIRST_NUMBER = 1
