@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from understudy.cli.main import main
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.images import read_pixels, write_image, write_mask
 from understudy.types import ColorTags
 from understudy.workspace import Workspace
@@ -50,7 +50,7 @@ def write_plate(path: Path, *, deep: bool = False, timecode: str | None = "01:00
         path,
         timing=RATE,
         format_name="prores-hq" if deep else "h264",
-        audio_from=sound,
+        sound=Sound(sound),
         color=ColorTags("bt2020", "smpte2084", "bt2020nc", "tv") if deep else None,
         sample_aspect=Fraction(16, 15),
         timecode=timecode,

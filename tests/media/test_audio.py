@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from understudy.media.encode import encode_video, first_moment
+from understudy.media.encode import Sound, encode_video, first_moment
 from understudy.media.video import decode_frames, probe
 
 Clip = Callable[..., Path]
@@ -19,7 +19,7 @@ def carry(source: Path, out: Path, **settings: Any) -> Any:
     info = probe(source)
     frames = (frame.pixels for frame in decode_frames(source))
     return encode_video(
-        frames, out, timing=info.rate, audio_from=source, preset="ultrafast", **settings
+        frames, out, timing=info.rate, sound=Sound(source), preset="ultrafast", **settings
     )
 
 
@@ -140,6 +140,6 @@ def test_language_and_audio_only_sources(
             container.mux(track.encode(frame))
         container.mux(track.encode(None))
     out = tmp_path / "out.mp4"
-    encode_video((numbered(n) for n in range(9)), out, timing=Fraction(25), audio_from=sound)
+    encode_video((numbered(n) for n in range(9)), out, timing=Fraction(25), sound=Sound(sound))
     assert payloads(sound_packets(out)) == payloads(sound_packets(sound))
     assert [track.language for track in probe(out).audio] == ["deu"]

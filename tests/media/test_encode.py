@@ -19,7 +19,7 @@ from understudy.errors import (
     OptionError,
     StorageError,
 )
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.frames import extract_frames
 from understudy.media.timing import Timing
 from understudy.media.video import decode_frames, probe
@@ -166,7 +166,7 @@ def test_bad_input_leaves_nothing(tmp_path: Path, clip: Clip, numbered: Any) -> 
 
     short = Timing(Fraction(30), 2, Fraction(1, 1000), ticks=(0, 50))
     with pytest.raises(MaterialError, match="96x50 at picture 4"):
-        encode_video(many(), out, timing=Fraction(25), audio_from=sound)
+        encode_video(many(), out, timing=Fraction(25), sound=Sound(sound))
     with pytest.raises(MaterialError, match="2 pictures"):
         encode_video([numbered(n) for n in range(3)], out, timing=short)
     with pytest.raises(MaterialError, match="at least one picture"):
@@ -174,10 +174,10 @@ def test_bad_input_leaves_nothing(tmp_path: Path, clip: Clip, numbered: Any) -> 
     with pytest.raises(OptionError, match=r"\.mp4, \.mov, \.mkv"):
         encode_video([numbered(0)], folder / "x.wmv", timing=Fraction(25))
     with pytest.raises(FileError, match="nothing"):
-        encode_video([numbered(0)], out, timing=Fraction(25), audio_from=folder / "none.mp4")
+        encode_video([numbered(0)], out, timing=Fraction(25), sound=Sound(folder / "none.mp4"))
     (tmp_path / "junk.mp4").write_bytes(b"junk" * 50)
     with pytest.raises(FormatError, match="expected a video"):
-        encode_video([numbered(0)], out, timing=Fraction(25), audio_from=tmp_path / "junk.mp4")
+        encode_video([numbered(0)], out, timing=Fraction(25), sound=Sound(tmp_path / "junk.mp4"))
     with pytest.raises(FileError):
         encode_video([numbered(0)], folder / "none" / "x.mp4", timing=Fraction(25))
     assert not list(folder.iterdir())
@@ -217,7 +217,7 @@ def test_gif_becomes_a_video(shared: Path, tmp_path: Path) -> None:
     manifest = extract_frames(source, tmp_path / "f").manifest
     out = tmp_path / "out.mp4"
     frames = (f.pixels for f in decode_frames(source))
-    result = encode_video(frames, out, timing=manifest.timing, audio_from=source, preset="fast")
+    result = encode_video(frames, out, timing=manifest.timing, sound=Sound(source), preset="fast")
     assert (result.frames, result.sound, result.rate) == (62, (), 12)
     with av.open(str(out)) as container:
         assert container.streams.video[0].average_rate == 12

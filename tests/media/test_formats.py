@@ -15,7 +15,7 @@ import pytest
 
 from understudy.errors import OptionError
 from understudy.media.conversion import to_rgb
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.formats import VIDEO_FORMATS
 from understudy.media.stored_frames import FrameMaker
 from understudy.media.timing import Timing
@@ -238,7 +238,7 @@ def test_sound_of_each_container(
     source = clip("source.mkv", num=25, sound="pcm_s16le", sound_tracks=2)
     out = tmp_path / f"out{ending}"
     frames = [frame.pixels for frame in decode_frames(source)]
-    told = encode_video(frames, out, timing=Fraction(25), audio_from=source).sound
+    told = encode_video(frames, out, timing=Fraction(25), sound=Sound(source)).sound
     assert len(told) == 2
     if ending == ".mp4":
         assert "encoded again as aac, for mp4 players take no pcm_s16le" in told[0]
@@ -255,6 +255,26 @@ def test_avi_gets_plain_sound_where_it_can_hold_no_other(
     source = clip("source.mp4", num=25, sound="aac")
     out = tmp_path / "out.avi"
     frames = [frame.pixels for frame in decode_frames(source)]
-    told = encode_video(frames, out, timing=Fraction(25), audio_from=source).sound
+    told = encode_video(frames, out, timing=Fraction(25), sound=Sound(source)).sound
     assert told == ("track 1: aac encoded again as pcm_s16le, for avi players take no aac",)
     assert probe(out).audio[0].codec == "pcm_s16le"
+
+
+def test_dnxhr_converts_to_the_matrix_it_knows(tmp_path: Path) -> None:
+    """Its decoders read BT.709 from the stream itself: another matrix would shift all colours."""
+    bars = np.repeat(
+        np.repeat(np.array([[(200, 60, 30), (40, 60, 210)]], np.uint8), 128, 1), 128, 0
+    )
+    out = tmp_path / "x.mov"
+    told = encode_video(
+        [bars.astype(np.uint16) * 257] * 2,
+        out,
+        timing=Fraction(25),
+        format_name="dnxhr",
+        color=ColorTags("bt2020", "smpte2084", "bt2020nc", "tv"),
+    )
+    assert "converted to that from bt2020nc" in told.notices[0]
+    color = probe(out).color
+    assert (color.primaries, color.transfer, color.matrix) == ("bt2020", "smpte2084", "bt709")
+    shown = next(decode_frames(out)).pixels / 257
+    assert np.abs(shown[64, [60, 200]] - bars[64, [60, 200]]).max() < 2

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.timing import Timing
 
 RATE = Fraction(30000, 1001)
@@ -59,7 +59,7 @@ def test_an_hour_stays_in_step(source: str, codec: str, ending: str, tmp_path: P
     timing = Timing(RATE, len(numbers), 1 / RATE, ticks=tuple(numbers))
     out = tmp_path / f"film{ending}"
     pictures = (np.full((16, 16, 3), 40 + n % 160, np.uint8) for n in range(len(numbers)))
-    encode_video(pictures, out, timing=timing, audio_from=sound, preset="ultrafast")
+    encode_video(pictures, out, timing=timing, sound=Sound(sound), preset="ultrafast")
     with av.open(str(out)) as container:
         stream = container.streams.video[0]
         moments = [float(frame.pts * stream.time_base) for frame in container.decode(stream)]

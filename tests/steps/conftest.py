@@ -11,7 +11,7 @@ import pytest
 
 from tiny_model import TINY
 from understudy.cli.main import main
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.video import decode_frames
 from understudy.steps.demo import CLIPS
 from understudy.workspace import Workspace
@@ -34,7 +34,7 @@ def own_key_folder(tmp_path_factory: pytest.TempPathFactory) -> object:
 def short_clip(name: str, count: int, out: Path) -> Path:
     frames = islice(decode_frames(CLIPS / f"{name}.mp4"), 0, 4 * count, 4)
     small = (cv2.resize(f.pixels, (256, 256), interpolation=cv2.INTER_AREA) for f in frames)
-    encode_video(small, out, timing=Fraction(30000, 1001), audio_from=CLIPS / f"{name}.mp4")
+    encode_video(small, out, timing=Fraction(30000, 1001), sound=Sound(CLIPS / f"{name}.mp4"))
     return out
 
 

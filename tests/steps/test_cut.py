@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.cli.main import main
-from understudy.media.encode import encode_video
+from understudy.media.encode import Sound, encode_video
 from understudy.media.timing import later_timecode
 from understudy.media.video import decode_frames, probe
 
@@ -52,7 +52,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (numbered(n) for n in range(240)),
         path,
         timing=RATE,
-        audio_from=sound,
+        sound=Sound(sound),
         preset="ultrafast",
         timecode="01:00:59;20",
     )

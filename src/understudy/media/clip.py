@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from understudy.errors import FormatError, MaterialError, from_os_error
 from understudy.media.images import MAX_PIXELS
+from understudy.media.picture_size import picture_size
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegtsraw,mpegvideo,gif,apng,flv,asf,mxf,"
@@ -26,6 +27,7 @@ _FORMATS = (
     "wav,mp3,aac,flac,ac3,eac3,aiff,w64,caf"  # sound: known so that the error can say so
 )
 
+_HEAD_BYTES = 1 << 20
 _SHORTFALL = Fraction(1, 4)
 _TAGGED_END = re.compile(r"(\d+):(\d+):(\d+\.\d+)")  # of a track, as Matroska has it
 
@@ -58,6 +60,13 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
     except (av.FFmpegError, UnicodeEncodeError) as error:
         if isinstance(error, EOFError) and _size(path):  # a header, and nothing after it
             raise no_frames(path) from error
+        if _is_picture(path):
+            raise FormatError(
+                path,
+                expected="a video (mp4, mov, mkv, webm, avi, mpg, gif ...)",
+                found="a still picture",
+                remedy="Pictures need no such step: put them into data_src or data_dst.",
+            ) from error
         raise FormatError(
             path,
             expected="a video (mp4, mov, mkv, webm, avi, mpg, gif ...)",
@@ -206,3 +215,11 @@ def _shortfall(container: InputContainer, stream: VideoStream, last: VideoFrame 
 
 def _size(path: Path) -> int:
     return path.stat().st_size
+
+
+def _is_picture(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return picture_size(head) is not None or head.startswith(
+        (b"\x76\x2f\x31\x01", b"SDPX", b"XPDS")
+    )

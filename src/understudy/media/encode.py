@@ -28,7 +28,9 @@ from understudy.media.clip import (
 from understudy.media.formats import CONTAINERS, Chroma, Preset, video_format
 from understudy.media.images import Pixels
 from understudy.media.label import Label, SubtitleTrack
+from understudy.media.light import MasteringLight
 from understudy.media.picture_track import PictureTrack, TrackSettings
+from understudy.media.plate_samples import PlateSamples
 from understudy.media.stored_frames import Stored
 from understudy.media.timing import Timing
 from understudy.types import ColorTags, Image
@@ -39,7 +41,10 @@ Picture = Pixels | Image | Stored
 
 @dataclass(frozen=True, slots=True)
 class EncodedVideo:
-    """What was written. The stored size is that of the pictures, made even where it must be."""
+    """What was written. The stored size is that of the pictures, made even where it must be.
+
+    `plate_frames` counts those in which untouched pixels have the plate's own samples.
+    """
 
     path: Path
     frames: int
@@ -49,7 +54,23 @@ class EncodedVideo:
     pixel_format: str
     rate: Fraction
     sound: tuple[str, ...]
+    plate_frames: int
     notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound tracks of a clip to take along.
+
+    `start` is the moment on the clip's clock that meets the first picture, None its own first
+    frame; `end` that of the last one's end, None the clip's own. `tracks` chooses by number,
+    counted from 0; None takes all.
+    """
+
+    path: Path
+    start: Fraction | None = None
+    end: Fraction | None = None
+    tracks: Collection[int] | None = None
 
 
 def encode_video(
@@ -58,11 +79,11 @@ def encode_video(
     *,
     timing: Timing | Fraction,
     format_name: str = "h264",
-    audio_from: Path | None = None,
-    audio_start: Fraction | None = None,
-    audio_end: Fraction | None = None,
-    audio_tracks: Collection[int] | None = None,
+    sound: Sound | None = None,
+    start: Fraction = Fraction(0),
+    plate: Path | None = None,
     color: ColorTags | None = None,
+    light: MasteringLight | None = None,
     sample_aspect: Fraction = Fraction(1),
     crf: int | float | None = None,
     bit_rate: int | None = None,
@@ -76,22 +97,16 @@ def encode_video(
 ) -> EncodedVideo:
     """Write the pictures into `out`, each exactly once, in the format of that name.
 
-    `timing` is a constant rate or a clip's Timing. All sound tracks of `audio_from` come along;
-    `audio_start` is the moment on its clock that meets the first picture, None its own first frame;
-    `audio_end` that of the last one's end, None the source's own. `audio_tracks` chooses tracks by
-    their number, counted from 0.
-    `color` are the plate's tags; what they leave open is filled as players would. `crf` None is
-    what looks lossless in the format; `bit_rate`, in bits per second, takes its place. `bit_depth`
-    None keeps what the pictures have as far as the format does (H.264 stays at the 8 bits that play
-    everywhere). H.264, H.265 and AV1 make odd sizes even by repeating the last row or column;
-    `chroma` 4:4:4 keeps them, for tools that read it. `timecode` is the first picture's.
-    `subtitle` adds a text track with one line. `on_frame(done)` follows each picture; what it
-    raises ends the work and leaves nothing behind.
+    `timing` is a constant rate or a clip's Timing, `start` the moment of the first picture. Pixels
+    that equal those of the clip `plate` keep its samples; `color`, `light` and `timecode` are its.
+    `crf` None is what looks lossless; `bit_rate`, in bits per second, takes its place. `bit_depth`
+    None keeps what the format can. `chroma` 4:4:4 keeps odd sizes, else made even. `on_frame(done)`
+    follows each picture; what it raises ends the work and leaves nothing behind.
 
     Raises:
         OptionError: the ending of `out` is unknown, or the format can't be stored there.
         MaterialError: there are no pictures, they differ in size, or outnumber the moments given.
-        FileError, FormatError: `audio_from` can't be read or is no clip.
+        FileError, FormatError: the clip of `sound` or `plate` can't be read or is no clip.
         StorageError: the disk is full or the folder can't be written.
     """
     settings = TrackSettings(
@@ -106,39 +121,73 @@ def encode_video(
         bit_depth=bit_depth,
         chroma=chroma,
         timecode=timecode,
+        start=max(start, Fraction(0)),
+        light=light,
     )
-    first, pictures = _first_of(frames, out)
-    with contextlib.ExitStack() as stack:
-        temporary = stack.enter_context(replacing(out))
-        with _output(temporary, out, metadata or {}) as output:
-            track = PictureTrack(output, settings, first, out)
-            sound = None
-            if audio_from is not None:
-                start = first_moment(audio_from) if audio_start is None else audio_start
-                source = stack.enter_context(open_clip(audio_from))
-                sound = AudioCarrier(
-                    source,
-                    output,
-                    audio_from,
-                    start=start,
-                    end=None if audio_end is None else audio_end - start,
-                    tracks=audio_tracks,
-                )
-            if subtitle is not None:
-                output.mux(SubtitleTrack(output, subtitle, out).packet())
-            _write_all(pictures, track, sound, output, on_frame)
-        _verify(temporary, out, frames=track.count)
-    return EncodedVideo(
-        path=out,
-        frames=track.count,
-        height=track.maker.height,
-        width=track.maker.width,
-        bit_depth=track.maker.bit_depth,
-        pixel_format=track.maker.pixel_format,
-        rate=settings.rate,
-        sound=() if sound is None else tuple(sound.summary),
-        notices=(*track.notices, *(() if sound is None else sound.notices)),
-    )
+    film = _Film(settings, out, sound=sound, plate=plate, metadata=metadata, subtitle=subtitle)
+    return film.write(frames, on_frame)
+
+
+class _Film:
+    """A film about to be written: its tracks are opened, filled and looked at again."""
+
+    def __init__(
+        self,
+        settings: TrackSettings,
+        out: Path,
+        *,
+        sound: Sound | None,
+        plate: Path | None,
+        metadata: Mapping[str, str] | None,
+        subtitle: Label | None,
+    ) -> None:
+        self._settings, self._out, self._sound = settings, out, sound
+        self._plate, self._metadata, self._subtitle = plate, metadata or {}, subtitle
+
+    def write(
+        self, frames: Iterable[Picture], on_frame: Callable[[int], None] | None
+    ) -> EncodedVideo:
+        first, pictures = _first_of(frames, self._out)
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self._out))
+            plate = None
+            if self._plate is not None:
+                plate = PlateSamples(stack.enter_context(open_clip(self._plate)), self._plate)
+            with _output(temporary, self._out, self._metadata) as output:
+                track = PictureTrack(output, self._settings, first, self._out, plate)
+                carrier = self._carrier(output, stack)
+                if self._subtitle is not None:
+                    output.mux(SubtitleTrack(output, self._subtitle, self._out).packet())
+                _write_all(pictures, track, carrier, output, on_frame)
+            _verify(temporary, self._out, frames=track.count)
+        return EncodedVideo(
+            path=self._out,
+            frames=track.count,
+            height=track.maker.height,
+            width=track.maker.width,
+            bit_depth=track.maker.bit_depth,
+            pixel_format=track.maker.pixel_format,
+            rate=self._settings.rate,
+            sound=() if carrier is None else tuple(carrier.summary),
+            plate_frames=0 if plate is None else plate.frames,
+            notices=(*track.notices, *(() if carrier is None else carrier.notices)),
+        )
+
+    def _carrier(self, output: OutputContainer, stack: contextlib.ExitStack) -> AudioCarrier | None:
+        sound = self._sound
+        if sound is None:
+            return None
+        start = first_moment(sound.path) if sound.start is None else sound.start
+        if self._out.suffix.lower() != ".avi":  # which has no moments
+            start -= self._settings.start
+        return AudioCarrier(
+            stack.enter_context(open_clip(sound.path)),
+            output,
+            sound.path,
+            start=start,
+            end=None if sound.end is None else sound.end - start,
+            tracks=sound.tracks,
+        )
 
 
 def first_moment(path: Path) -> Fraction:

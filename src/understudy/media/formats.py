@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.errors import OptionError
+from understudy.media.light import MasteringLight
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
@@ -25,6 +26,12 @@ _SVT_PRESETS = dict(
     )
 ) | {"slow": "6", "slower": "5", "veryslow": "4"}
 
+_PARAMETERS = {
+    "libx264": "x264-params",
+    "libx265": "x265-params",
+    "libsvtav1": "svtav1-params",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
@@ -32,7 +39,7 @@ class VideoFormat:
 
     `pixel_formats` says, by bits and whether there is alpha, how pictures are stored; `crf` is the
     quality that looks lossless, None where the format knows none; `keeps_range` whether full-range
-    plates stay full-range.
+    plates stay full-range; `plate_formats` which pixel formats of a plate it can take over.
     """
 
     name: str
@@ -44,6 +51,7 @@ class VideoFormat:
     has_presets: bool = False
     is_lossless: bool = False
     keeps_range: bool = False
+    plate_formats: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     smallest_hw: tuple[int, int] = (1, 1)
 
@@ -65,9 +73,13 @@ class VideoFormat:
         bit_rate: int | None,
         ending: str,
         depth: int,
+        light: MasteringLight | None = None,
     ) -> dict[str, str]:
         """What to open the encoder with."""
         options = dict(self.options)
+        if light is not None and (told := light.encoder_parameters(self.codec)):
+            name = _PARAMETERS[self.codec]
+            options[name] = ":".join(filter(None, (options.get(name), *told)))
         if self.has_presets:
             options["preset"] = _SVT_PRESETS[preset] if self.codec == "libsvtav1" else preset
         if self.crf is not None and bit_rate is None:
@@ -100,6 +112,19 @@ _ALL = (
         has_presets=True,
         keeps_range=True,
         tags={".mp4": "hvc1", ".mov": "hvc1"},  # what Apple's players ask for
+    ),
+    VideoFormat(
+        "h265-lossless",
+        "libx265",
+        (".mp4", ".mov", ".mkv"),
+        {(8, False): "yuv444p", (10, False): "yuv444p10le"},
+        {"x265-params": "lossless=1:log-level=error"},
+        has_presets=True,
+        keeps_range=True,
+        plate_formats=frozenset(
+            f"yuv{chroma}p{bits}" for chroma in ("420", "422", "444") for bits in ("", "10le")
+        ),
+        tags={".mp4": "hvc1", ".mov": "hvc1"},
     ),
     VideoFormat(
         "av1",

@@ -22,6 +22,7 @@ from understudy.files import make_dir, sha256_file
 from understudy.media.clip import Clock, Notice, no_frames, open_clip, raw_frames, video_stream
 from understudy.media.conversion import to_rgb, upright_size
 from understudy.media.images import Pixels, read_pixels, write_image
+from understudy.media.light import MasteringLight
 from understudy.media.timing import Timing, fit_timing
 from understudy.media.video import VideoInfo, probe
 from understudy.types import ColorTags
@@ -51,6 +52,8 @@ class FrameManifest:
     first_number: int = FIRST_NUMBER
     notices: tuple[str, ...] = ()
     timecode: str | None = None
+    shown_from: Fraction = Fraction(0)
+    light: MasteringLight | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +86,8 @@ class FrameManifest:
             "first_number": self.first_number,
             "notices": list(self.notices),
             "timecode": self.timecode,
+            "shown_from": str(self.shown_from),
+            "light": None if self.light is None else self.light.to_json(),
         }
 
     @classmethod
@@ -102,13 +107,16 @@ class FrameManifest:
                 )
             fields: dict[str, Any] = {key: str(value[key]) for key in _TEXTS}
             fields |= {key: int(value[key]) for key in _NUMBERS}
+            light = value.get("light")
             return cls(
                 **fields,
                 color=ColorTags(**value["color"]),
                 sample_aspect=Fraction(value["sample_aspect"]),
                 timing=Timing.from_json(value["timing"]),
                 notices=tuple(value["notices"]),
-                timecode=value.get("timecode"),  # older ones have none
+                timecode=value.get("timecode"),  # older ones have none of these
+                shown_from=Fraction(value.get("shown_from", 0)),
+                light=None if light is None else MasteringLight.from_json(light),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise FormatError(
@@ -203,6 +211,8 @@ def extract_frames(
         first_number=first_number,
         notices=tuple(notices),
         timecode=info.timecode,
+        shown_from=info.shown_from,
+        light=info.light,
     )
     return Extraction(manifest, written=writer.written, kept=writer.kept)
 

@@ -5,6 +5,7 @@ from.
 """
 
 import bisect
+import math
 import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,6 +22,8 @@ from understudy.errors import FormatError, MaterialError, OptionError
 from understudy.media.color_tags import MATRICES, PRIMARIES, RANGES, TRANSFERS, completed
 from understudy.media.formats import Chroma, Preset, VideoFormat, stored_depth
 from understudy.media.images import Pixels, to_pixels
+from understudy.media.light import MasteringLight
+from understudy.media.plate_samples import PlateSamples
 from understudy.media.stored_frames import FrameMaker, Stored
 from understudy.media.timing import Timing, timecode_fault
 from understudy.types import ColorTags, Image
@@ -32,6 +35,8 @@ else:  # generic only to the type checker
 
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 """PQ and HLG: encodings whose 8-bit form shows bands."""
+
+_FINEST_CLOCK, _LARGEST_CLOCK = 90_000, 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,15 @@ class TrackSettings:
     bit_depth: int | None
     chroma: Chroma
     timecode: str | None
+    start: Fraction
+    light: MasteringLight | None
 
 
 class PictureTrack:
-    """Encodes pictures of one size, each exactly once."""
+    """Encodes pictures of one size, each exactly once.
+
+    `plate` has samples for those pixels that are still the plate's.
+    """
 
     def __init__(
         self,
@@ -60,8 +70,9 @@ class PictureTrack:
         settings: TrackSettings,
         first: Pixels | Image | Stored,
         out: Path,
+        plate: PlateSamples | None = None,
     ) -> None:
-        self.count = 0
+        self.count, self.plate = 0, plate
         self.notices: list[str] = []
         self._out, self._settings = out, settings
         self._shape = (first.shape[0], first.shape[1])
@@ -76,22 +87,44 @@ class PictureTrack:
         depth = stored_depth(
             settings.format, settings.bit_depth, is_deep=first.dtype == np.uint16, is_hdr=is_hdr
         )
+        self._matrix = color.matrix or "bt709"
         self.maker = FrameMaker(
             self._shape, color, pixel_format=self._pixel_format(depth), is_full_range=self._is_full
         )
         timing = settings.timing
         self._ticks = None if timing is None else timing.ticks
         self._refuse_uneven()
-        # One tick is one frame, unless frames come at moments of their own.
-        base = 1 / settings.rate if timing is None or timing.ticks is None else timing.time_base
-        self._base = base
+        self._base, self._step, self._first = self._clock()
         self._stream = self._add_stream(output, depth)
-        self._stream.time_base = base
+        self._stream.time_base = self._base
         self._configure(color)
         self._tell(first, depth)
 
+    def _clock(self) -> tuple[Fraction, int, int]:
+        """One tick in seconds; ticks from frame to frame, and before the first one.
+
+        A tick is a frame, unless frames come at moments of their own or the first one later.
+        """
+        settings, timing = self._settings, self._settings.timing
+        if timing is not None and timing.ticks is not None:
+            return timing.time_base, 1, round(settings.start / timing.time_base)
+        frame = 1 / settings.rate
+        if self._out.suffix.lower() == ".avi":  # which counts frames and nothing else
+            return frame, 1, 0
+        start = settings.start.limit_denominator(_FINEST_CLOCK)
+        base = Fraction(
+            math.gcd(frame.numerator * start.denominator, start.numerator * frame.denominator),
+            frame.denominator * start.denominator,
+        )
+        if base.denominator > _LARGEST_CLOCK:  # more than a container can count in
+            base, start = frame, round(start / frame) * frame
+        return base, round(frame / base), round(start / base)
+
     def _pixel_format(self, depth: int) -> str:
         chosen = self._settings.format
+        own = None if self.plate is None else self.plate.pixel_format
+        if own in chosen.plate_formats and self._settings.bit_depth is None:
+            return str(own)
         try:
             stored = chosen.pixel_formats[depth, self._with_alpha]
         except KeyError:
@@ -130,6 +163,7 @@ class PictureTrack:
             bit_rate=settings.bit_rate,
             ending=ending,
             depth=depth,
+            light=settings.light,
         )
         try:
             stream = cast(
@@ -185,6 +219,12 @@ class PictureTrack:
                 "repeated"
             )
         self._tell_what_the_container_loses()
+        own = self._settings.color.matrix
+        if name == "dnxhr" and own not in (None, "gbr", self._matrix):
+            self.notices.append(
+                f"{self._out}: dnxhr says its matrix is bt709 whatever it is told, so the picture "
+                f"was converted to that from {own}; primaries and transfer stay the plate's"
+            )
         if first.dtype == np.uint16 and depth == 8:
             self.notices.append(
                 f"{self._out}: the 16 bits of the pictures become 8; prores-hq, h265 and av1 keep "
@@ -198,8 +238,13 @@ class PictureTrack:
         if ending == ".avi":
             lost += ["the timecode"] if settings.timecode else []
             lost += [] if says_it_itself else ["the colour tags"]
+            lost += ["the moment at which the picture begins"] if settings.start else []
         if ending in (".avi", ".mkv") and settings.sample_aspect != 1 and not says_it_itself:
             lost.append(f"the pixel shape {settings.sample_aspect}")
+        if settings.light is not None and not settings.light.encoder_parameters(
+            settings.format.codec
+        ):
+            lost.append("the mastering display's light")
         if lost:
             self.notices.append(
                 f"{self._out}: {ending[1:]} with {settings.format.name} does not keep "
@@ -222,6 +267,8 @@ class PictureTrack:
         if picture.dtype == np.float32:
             picture = to_pixels(picture, bit_depth=8 if self.maker.bit_depth == 8 else 16)
         frame = self.maker.make(picture)
+        if self.plate is not None:
+            self.plate.put_into(frame, picture, matrix=self._matrix, is_full=self._is_full)
         context = self._stream.codec_context
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         frame.colorspace, frame.color_range = context.colorspace, context.color_range
@@ -240,7 +287,7 @@ class PictureTrack:
 
     def _stamp(self, index: int) -> int:
         if self._ticks is None:
-            return index
+            return self._first + index * self._step
         if index >= len(self._ticks):
             raise MaterialError(
                 self._out,
@@ -248,7 +295,7 @@ class PictureTrack:
                 found="more of them",
                 remedy="Remove pictures that are not frames of this clip.",
             )
-        return self._ticks[index]
+        return self._first + self._ticks[index]
 
     def _timed(self, packets: list[PicturePacket]) -> list[PicturePacket]:
         """Packets that know how long they are shown: the encoder does not say."""
@@ -258,8 +305,8 @@ class PictureTrack:
 
     def _length(self, stamp: int) -> int:
         if self._ticks is None:
-            return 1
-        at = bisect.bisect_right(self._ticks, stamp)
+            return self._step
+        at = bisect.bisect_right(self._ticks, stamp - self._first)
         if at >= len(self._ticks):
             at = len(self._ticks) - 1  # the last frame lasts as long as the one before
         return max(1, self._ticks[at] - self._ticks[at - 1] if at else 1)

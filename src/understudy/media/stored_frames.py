@@ -105,13 +105,13 @@ class FrameMaker:
         widened = VideoFrame(frame.width, frame.height, self.pixel_format)
         top = (1 << self.bit_depth) - 1
         for index, (read, write) in enumerate(zip(frame.planes, widened.planes, strict=True)):
-            levels = _plane(read, np.uint16).astype(np.float32)
+            levels = read_plane(read, np.uint16).astype(np.float32)
             if index in (1, 2):
                 levels = (levels - _CHROMA_ZERO) * (top / _CHROMA_SPAN) + (top + 1) / 2
             else:
                 levels = (levels - _LUMA_ZERO) * (top / _LUMA_SPAN)
             kind = np.uint8 if self.bit_depth == 8 else np.uint16
-            _fill(write, np.clip(np.rint(levels), 0, top).astype(kind))
+            fill_plane(write, np.clip(np.rint(levels), 0, top).astype(kind))
         return widened
 
     def _build(self, kind: str) -> Graph:
@@ -147,13 +147,15 @@ def _at_scaler_white(pixels: Stored) -> Stored:
     return np.asarray(scaled)
 
 
-def _plane(plane: VideoPlane, kind: type[np.uint8] | type[np.uint16]) -> np.ndarray:
+def read_plane(plane: VideoPlane, kind: type[np.uint8] | type[np.uint16]) -> np.ndarray:
+    """Samples of a plane, without what pads its rows."""
     size = np.dtype(kind).itemsize
     rows = np.frombuffer(memoryview(plane), kind).reshape(plane.height, plane.line_size // size)
     return np.asarray(rows[:, : plane.width])
 
 
-def _fill(plane: VideoPlane, levels: np.ndarray) -> None:
+def fill_plane(plane: VideoPlane, levels: np.ndarray) -> None:
+    """Put samples into a plane."""
     rows = np.zeros((plane.height, plane.line_size // levels.itemsize), levels.dtype)
     rows[:, : plane.width] = levels
     plane.update(rows.tobytes())

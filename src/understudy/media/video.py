@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -34,6 +35,7 @@ from understudy.media.conversion import (
     upright_size,
 )
 from understudy.media.images import Pixels
+from understudy.media.light import MasteringLight, mastering_light
 from understudy.types import ColorTags
 
 _LEAD = Fraction(1)
@@ -59,7 +61,9 @@ class VideoInfo:
 
     `rate` is the file's own word, `frame_count` None and `is_variable` None where it does not say;
     only decoding tells for certain. `rotation_deg` is the counter-clockwise turn that makes the
-    stored picture upright; it is applied by `decode_frames`.
+    stored picture upright; it is applied by `decode_frames`. `start` is the first frame's moment on
+    the clip's clock, `shown_from` the same as players count: from the beginning of the file, where
+    its clock began long before (MPEG streams).
     """
 
     path: Path
@@ -80,6 +84,8 @@ class VideoInfo:
     start: Fraction
     audio: tuple[AudioTrack, ...]
     timecode: str | None = None
+    shown_from: Fraction = Fraction(0)
+    light: MasteringLight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ def probe(path: Path) -> VideoInfo:
             start=moment(first, stream),
             audio=tuple(audio_tracks(container)),
             timecode=_timecode(container, stream),
+            shown_from=_shown_from(container, moment(first, stream)),
+            light=mastering_light(first),
         )
 
 
@@ -200,6 +208,12 @@ def _timecode(container: InputContainer, stream: VideoStream) -> str | None:
             if _TIMECODE.fullmatch(tags.get(key, "")):
                 return tags[key]
     return None
+
+
+def _shown_from(container: InputContainer, start: Fraction) -> Fraction:
+    if Flags(container.format.flags) & Flags.ts_discont:
+        return start - Fraction(container.start_time or 0, av.time_base)
+    return start
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:

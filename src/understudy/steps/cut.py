@@ -51,7 +51,7 @@ def cut(options: CutOptions, job: Job) -> Report:
         OptionError: a place can't be read, the track is not there, or the result is.
         MaterialError: nothing lies between the two places.
     """
-    from understudy.media.encode import encode_video
+    from understudy.media.encode import Sound, encode_video
     from understudy.media.timing import fit_timing
     from understudy.media.video import probe
 
@@ -59,6 +59,7 @@ def cut(options: CutOptions, job: Job) -> Report:
     out, tracks = _out(options), _tracks(options, info)
     times = _chosen(options, info)
     timing = fit_timing(times, time_base=_tick(info), hints=(info.rate, info.average_rate))
+    end = times[-1] + 1 / timing.rate
 
     def follow(done: int) -> None:
         job.check()
@@ -69,11 +70,9 @@ def cut(options: CutOptions, job: Job) -> Report:
         out,
         timing=timing,
         format_name="h264" if options.format == "auto" else options.format,
-        audio_from=options.file if tracks else None,
-        audio_start=times[0],
-        audio_end=times[-1] + 1 / timing.rate,
-        audio_tracks=tracks,
+        sound=Sound(options.file, times[0], end, tracks) if tracks else None,
         color=info.color,
+        light=info.light,
         sample_aspect=info.sample_aspect,
         crf=options.crf,
         bit_rate=round(options.bitrate * 1e6) or None,

@@ -143,7 +143,7 @@ def _write_film(
     path: Path,
     job: Job,
 ) -> int:
-    from understudy.media.encode import encode_video
+    from understudy.media.encode import Sound, encode_video
 
     plate = clip_paths(Workspace(options.workspace), "dst")
     part = parts[0] if len(parts) == 1 else None
@@ -157,7 +157,7 @@ def _write_film(
         _both(options, pairs, rate),
         path,
         timing=rate if part is None else part.timing,
-        audio_from=plate[0] if len(plate) == 1 and plate[0].exists() else None,
+        sound=Sound(plate[0]) if len(plate) == 1 and plate[0].exists() else None,
         color=parts[0].color if parts else None,
         sample_aspect=parts[0].sample_aspect if parts else Fraction(1),
         on_frame=follow,

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
 
 X264_PRESETS = Literal["ultrafast", "veryfast", "fast", "medium", "slow", "slower"]
-FilmFormat = Literal["h264", "h265", "av1", "lossless", "prores-hq", "prores-4444", "dnxhr", "ffv1"]
+FilmFormat = Literal[
+    "h264",
+    "h265",
+    "h265-lossless",
+    "av1",
+    "lossless",
+    "prores-hq",
+    "prores-4444",
+    "dnxhr",
+    "ffv1",
+]
 StillName = Literal["png", "tiff", "exr", "dpx"]
 
 

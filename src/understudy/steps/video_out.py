@@ -143,12 +143,13 @@ def _film(
     job: Job,
 ) -> dict[str, Any]:
     """Encode and sign under a temporary name, so that no film is ever without its mark."""
-    from understudy.media.encode import encode_video
+    from understudy.media.encode import Sound, encode_video
 
     timing = parts[0].timing if len(parts) == 1 else _rate(options, parts)
     rate = timing if isinstance(timing, Fraction) else timing.rate
     label = label_of(workspace, seconds=float(len(frames) / rate))
     pictures = Pictures(workspace, target, frames, burned=label.burned, rate=rate)
+    sound = _sound(options, workspace, parts, job)
     partial = temporary_path(target.path)
     try:
         encoded = encode_video(
@@ -156,8 +157,11 @@ def _film(
             partial,
             timing=timing,
             format_name=target.format,
-            audio_from=None if target.of_matte else _sound(options, workspace, parts, job),
+            sound=None if sound is None or target.of_matte else Sound(sound),
+            start=parts[0].shown_from if len(parts) == 1 else Fraction(0),
+            plate=None if target.of_matte else _plate(workspace),
             color=parts[0].color if parts else None,
+            light=parts[0].light if parts else None,
             sample_aspect=parts[0].sample_aspect if parts else Fraction(1),
             crf=options.crf,
             bit_rate=round(options.bitrate * 1e6) or None,
@@ -184,6 +188,7 @@ def _film(
         "size": f"{encoded.width}x{encoded.height}",
         "format": target.format,
         "stored_as": encoded.pixel_format,
+        "with_plate_samples": encoded.plate_frames,
         "frame_rate": str(encoded.rate),
         "sound": list(encoded.sound),
         "notices": notices,
@@ -198,6 +203,12 @@ def _following(job: Job, total: int, path: Path) -> Callable[[int], None]:
         job.progress(done, total, path.name)
 
     return on_frame
+
+
+def _plate(workspace: Workspace) -> Path | None:
+    """The clip of dst, if there is one and no more."""
+    clips = clip_paths(workspace, "dst")
+    return clips[0] if len(clips) == 1 and clips[0].exists() else None
 
 
 def _sound(
