@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from understudy.errors import FileError, FormatError
+from understudy.media.encode import encode_video
 from understudy.provenance.ingredients import source
 from understudy.provenance.mark import MarkDetails, sign
 from understudy.provenance.verify import verify
@@ -234,3 +236,23 @@ def test_a_disk_that_takes_no_more_is_told_and_loses_nothing(clips: Path, tmp_pa
     assert os.strerror(errno.EFBIG) in run.stdout
     assert film.read_bytes() == (clips / "film.mp4").read_bytes()
     assert list(tmp_path.iterdir()) == [film]
+
+
+def test_an_avi_in_several_segments_gets_a_sidecar(clips: Path, tmp_path: Path) -> None:
+    """AVI past a gigabyte goes on in further RIFF chunks, which no embedded manifest survives."""
+    film = tmp_path / "film.avi"
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    encode_video([pixels] * 3, film, timing=Fraction(25), format_name="ffv1")
+    whole = tmp_path / "whole.avi"
+    shutil.copyfile(film, whole)
+    assert sign(whole, details=DETAILS).sidecar is None
+    more = b"AVIX" + b"LIST" + (4).to_bytes(4, "little") + b"movi"
+    with film.open("ab") as file:
+        file.write(b"RIFF" + len(more).to_bytes(4, "little") + more)
+    before = film.read_bytes()
+    mark = sign(film, details=DETAILS)
+    assert mark.sidecar == tmp_path / "film.avi.c2pa"
+    assert film.read_bytes() == before
+    assert (verify(film).integrity, verify(film).place) == ("intact", "sidecar")
+    film.write_bytes(before[:-1] + b"I")
+    assert verify(film).integrity == "altered"

@@ -10,8 +10,11 @@ import pytest
 
 from understudy.cli.main import main
 from understudy.media.encode import Sound, encode_video
+from understudy.media.images import write_image
 from understudy.media.timing import later_timecode
 from understudy.media.video import decode_frames, probe
+from understudy.provenance.mark import MarkDetails, sign
+from understudy.provenance.verify import verify
 
 Told = Callable[..., str]
 RATE = Fraction(30000, 1001)
@@ -143,3 +146,36 @@ def test_beside_the_clip_and_with_coarse_clocks(clip: Path, tmp_path: Path) -> N
 )
 def test_timecodes_count_on(before: str, frames: int, rate: Fraction, after: str) -> None:
     assert later_timecode(before, frames, rate) == after
+
+
+def test_a_part_carries_what_its_clip_came_with(clip: Path, tmp_path: Path) -> None:
+    """It is marked as cut, not as a replaced face, and the camera's manifest goes along."""
+    signed, out = tmp_path / "camera.mov", tmp_path / "part.mov"
+    camera = MarkDetails(consent="consent: of the camera", tool="Camera")
+    sign(clip, signed, details=camera)
+    tokens = ["cut", str(signed), "--start", "100f", "--end", "104f", "--out", str(out)]
+    assert main([*tokens, "--encoder-preset", "ultrafast"]) == 0
+    verdict = verify(out)
+    assert verdict.integrity == "intact"
+    assert verdict.actions == ("c2pa.opened", "c2pa.trimmed", "c2pa.transcoded")
+    assert verdict.ingredients == ("plate (parentOf, with provenance)",)
+    assert b"Camera" in out.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["camera.mov", "part.mov"]
+
+
+def test_a_workspace_may_turn_its_mark_off(clip: Path, tmp_path: Path) -> None:
+    workspace, out = tmp_path / "w", tmp_path / "part.mov"
+    assert main(["new", str(workspace)]) == 0
+    assert main(["consent", "--workspace", str(workspace), "--marking", "off"]) == 0
+    tokens = ["cut", str(clip), "--end", "3f", "--out", str(out), "--workspace", str(workspace)]
+    assert main([*tokens, "--encoder-preset", "ultrafast"]) == 0
+    assert verify(out).integrity == "absent"
+
+
+@pytest.mark.parametrize("name", ["still.png", "still.jpg", "still.tif"])
+def test_a_picture_is_called_one(name: str, tmp_path: Path, told: Told) -> None:
+    picture = tmp_path / name
+    write_image(picture, numbered(1))
+    line = told("cut", picture)
+    assert "found a still picture" in line
+    assert "data_src or data_dst" in line

@@ -18,6 +18,8 @@ class Container:
     """A kind of file: its name for people, its media type, whether we put a manifest into it.
 
     `may_hold` says whether others do, `is_bmff` whether it is made of ISO/IEC 14496-12's boxes.
+    `detached_type` is the media type under which a sidecar is made and checked, where the file has
+    to count as plain bytes.
     """
 
     name: str
@@ -25,9 +27,11 @@ class Container:
     embeds: bool
     may_hold: bool = False
     is_bmff: bool = False
+    detached_type: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "may_hold", self.may_hold or self.embeds)
+        object.__setattr__(self, "detached_type", self.detached_type or self.media_type)
 
 
 _MP4 = Container("MP4", "video/mp4", embeds=True, is_bmff=True)
@@ -80,9 +84,12 @@ def container_of(path: Path) -> Container:
             found="an empty file" if not head else f"neither (it begins with {head[:8]!r})",
             remedy="Name the delivered file itself.",
         )
-    if found is _RIFF[b"AVI "] and _is_one_segment(path, head):
+    if found is not _RIFF[b"AVI "]:
+        return found
+    if _is_one_segment(path, head):
         return replace(found, embeds=True)
-    return found
+    # The library sees the first segment only: bound to that, a sidecar would never fit the film.
+    return replace(found, detached_type="application/octet-stream")
 
 
 def _is_one_segment(path: Path, head: bytes) -> bool:

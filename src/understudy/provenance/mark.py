@@ -35,6 +35,19 @@ COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrained
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that was done, by C2PA's name, in words, and IPTC's source type if it has one."""
+
+    name: str
+    description: str
+    source_type: str = ""
+
+
+SWAP = (Action("c2pa.edited", "face replaced", COMPOSITE),)
+"""What is done to a plate."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarkDetails:
     """What the manifest says beside the material: hashes in hex, the consent sentence."""
 
@@ -42,6 +55,7 @@ class MarkDetails:
     model_sha256: str = ""
     settings_sha256: str = ""
     run_log_sha256: str = ""
+    actions: tuple[Action, ...] = SWAP
     tool: str = TOOL
     version: str = understudy.__version__
 
@@ -124,16 +138,13 @@ def _definition(
     title: str, parent: Source | None, inputs: Sequence[Source], details: MarkDetails
 ) -> dict[str, Any]:
     tool = {"name": details.tool, "version": details.version}
-    edit: dict[str, Any] = {
-        "action": "c2pa.created" if parent is None else "c2pa.edited",
-        "digitalSourceType": COMPOSITE,
-        "softwareAgent": tool,
-        "description": "face replaced",
-    }
+    actions = [_done(each, tool) for each in details.actions]
     if inputs:
-        edit["parameters"] = {"ingredientIds": [ingredient_id(each) for each in inputs]}
-    actions = [edit]
-    if parent is not None:  # a claim must begin with "opened" or "created"
+        ids = [ingredient_id(each) for each in inputs]
+        actions[0]["parameters"] = {"ingredientIds": ids}
+    if parent is None:  # a claim must begin with "opened" or "created"
+        actions[0]["action"] = "c2pa.created"
+    else:
         opened = {"ingredientIds": [ingredient_id(parent)]}
         actions.insert(0, {"action": "c2pa.opened", "parameters": opened})
     material = ([] if parent is None else [parent]) + list(inputs)
@@ -155,6 +166,15 @@ def _definition(
             {"label": ASSERTION, "data": record},
         ],
     }
+
+
+def _done(action: Action, tool: dict[str, str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "action": action.name,
+        "softwareAgent": tool,
+        "description": action.description,
+    }
+    return told | ({"digitalSourceType": action.source_type} if action.source_type else {})
 
 
 def _signer(identity: Identity) -> c2pa.Signer:
@@ -182,7 +202,7 @@ def _embed(
 ) -> int:
     with replacing(target) as temporary:
         with path.open("rb") as read, temporary.open("w+b") as written:
-            size = len(_run(builder, identity, container, path, Tap(read), Tap(written)))
+            size = len(_run(builder, identity, container.media_type, path, Tap(read), Tap(written)))
         shutil.copymode(path, temporary)
     return size
 
@@ -191,7 +211,8 @@ def _detach(builder: c2pa.Builder, identity: Identity, container: Container, pat
     builder.set_no_embed()
     try:
         with path.open("rb") as read, path.open("rb") as unchanged:
-            return _run(builder, identity, container, path, Tap(read), Unwritten(unchanged))
+            kind = container.detached_type
+            return _run(builder, identity, kind, path, Tap(read), Unwritten(unchanged))
     except OSError as error:
         raise from_os_error(error, path, doing="read") from error
 
@@ -199,14 +220,14 @@ def _detach(builder: c2pa.Builder, identity: Identity, container: Container, pat
 def _run(
     builder: c2pa.Builder,
     identity: Identity,
-    container: Container,
+    media_type: str,
     path: Path,
     read: Tap,
     written: Tap,
 ) -> bytes:
     with _signer(identity) as signer:
         try:
-            return bytes(builder.sign(signer, container.media_type, read, written))
+            return bytes(builder.sign(signer, media_type, read, written))
         except c2pa.C2paError as error:
             failure = written.failure or read.failure
             if failure is not None:

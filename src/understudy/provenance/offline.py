@@ -119,8 +119,9 @@ def read_manifest(
     try:
         with path.open("rb") as file, context(anchors_pem) as offline:
             tap = Tap(file)
+            kind = container.media_type if sidecar is None else container.detached_type
             try:
-                with c2pa.Reader(container.media_type, tap, sidecar, context=offline) as reader:
+                with c2pa.Reader(kind, tap, sidecar, context=offline) as reader:
                     return dict(json.loads(reader.json()))
             except c2pa.C2paError.ManifestNotFound as error:
                 raise NoManifestError from error

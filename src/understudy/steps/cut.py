@@ -1,6 +1,7 @@
 """A part of a clip, exact to the frame, with the sound that belongs to it."""
 
 import bisect
+import contextlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from understudy.errors import MaterialError, OptionError
+from understudy.errors import MaterialError, OptionError, UnderstudyError
+from understudy.files import remove_leftovers, temporary_path
 from understudy.job import Job
 from understudy.options import argument, option
 from understudy.steps.perform import LooseOptions
@@ -17,6 +19,7 @@ from understudy.types import Report
 from understudy.wording import counted
 
 if TYPE_CHECKING:
+    from understudy.media.encode import EncodedVideo
     from understudy.media.images import Pixels
     from understudy.media.video import VideoInfo
 
@@ -51,21 +54,61 @@ def cut(options: CutOptions, job: Job) -> Report:
         OptionError: a place can't be read, the track is not there, or the result is.
         MaterialError: nothing lies between the two places.
     """
-    from understudy.media.encode import Sound, encode_video
-    from understudy.media.timing import fit_timing
     from understudy.media.video import probe
+    from understudy.steps.marks import sign_cut
 
     info = probe(options.file)
     out, tracks = _out(options), _tracks(options, info)
     times = _chosen(options, info)
+    remove_leftovers(out.absolute().parent, stem=out.stem)
+    partial = temporary_path(out)
+    try:
+        encoded = _encode(options, info, times, tracks, partial, job)
+        part = f"{counted(encoded.frames, 'frame')} from {float(times[0]):.3f} s on"
+        mark = sign_cut(partial, out, options.file, options.workspace, part=part)
+    except UnderstudyError as error:
+        if error.thing != str(partial):
+            raise
+        raise error.about(out) from error
+    finally:
+        with contextlib.suppress(OSError):  # a disk that takes no writing holds nothing to remove
+            partial.unlink(missing_ok=True)
+    for notice in encoded.notices:
+        job.message(notice.replace(str(partial), str(out)))
+    return Report(
+        "cut",
+        done=encoded.frames,
+        outputs=[out],
+        details={
+            "summary": part,
+            "unit": "frame",
+            "first": str(times[0]),
+            "frame_rate": str(encoded.rate),
+            "sound": list(encoded.sound),
+            "provenance": mark,
+        },
+    )
+
+
+def _encode(
+    options: CutOptions,
+    info: "VideoInfo",
+    times: list[Fraction],
+    tracks: tuple[int, ...],
+    out: Path,
+    job: Job,
+) -> "EncodedVideo":
+    from understudy.media.encode import Sound, encode_video
+    from understudy.media.timing import fit_timing
+
     timing = fit_timing(times, time_base=_tick(info), hints=(info.rate, info.average_rate))
     end = times[-1] + 1 / timing.rate
 
     def follow(done: int) -> None:
         job.check()
-        job.progress(done, len(times), out.name)
+        job.progress(done, len(times), options.file.name)
 
-    encoded = encode_video(
+    return encode_video(
         _pictures(options.file, times),
         out,
         timing=timing,
@@ -79,20 +122,6 @@ def cut(options: CutOptions, job: Job) -> Report:
         preset=options.encoder_preset,
         timecode=_timecode(info, times[0] - info.start, timing.rate),
         on_frame=follow,
-    )
-    for notice in encoded.notices:
-        job.message(notice)
-    return Report(
-        "cut",
-        done=encoded.frames,
-        outputs=[out],
-        details={
-            "summary": f"{counted(encoded.frames, 'frame')} from {float(times[0]):.3f} s on",
-            "unit": "frame",
-            "first": str(times[0]),
-            "frame_rate": str(encoded.rate),
-            "sound": list(encoded.sound),
-        },
     )
 
 

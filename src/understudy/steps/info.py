@@ -14,7 +14,7 @@ from understudy.types import Report
 from understudy.wording import counted
 from understudy.workspace import Side, Workspace
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr")
 
 
 class InfoOptions(StepOptions):
@@ -58,7 +58,7 @@ def info(options: InfoOptions, job: Job) -> Report:
         *(f"  model    {name}: {state}" for name, state in facts["models"].items()),
         f"  merged   {facts['merged']} of {facts['dst_frames']} frames",
         *([f"  film     {facts['film']}{_age(facts)}"] if facts["film"] else ()),
-        f"  {consent}",
+        f"  consent  {consent.removeprefix('consent: ')}",
         f"  next     {facts['next']}",
     ]
     return Report(
@@ -136,7 +136,7 @@ def _film(workspace: Workspace) -> dict[str, Any]:
     film = asked.get("out")
     if not film or not Path(film).exists():
         return {"film": None, "film_is_old": False}
-    pictures = workspace.merged_dir.glob("*.png")
+    pictures = (p for p in workspace.merged_dir.glob("*") if p.suffix.lower() in PICTURES)
     newest = max((path.stat().st_mtime_ns for path in pictures), default=0)
     old = asked.get("merging") != _session(workspace).get("made_by")
     return {"film": film, "film_is_old": old or newest > asked.get("newest_ns", 0)}

@@ -54,6 +54,36 @@ def sign_in_place(path: Path, workspace: Workspace, job: Job) -> str:
     return _signed(path, path, workspace, marking).sentence()
 
 
+def sign_cut(partial: Path, out: Path, clip: Path, workspace: Path | None, *, part: str) -> str:
+    """Moves a part of a clip to `out`, with what the clip came with as its ingredient.
+
+    It is marked as cut, no more: nobody's face was replaced. `workspace` may say otherwise.
+    """
+    from understudy.provenance.consent import Preset, read_consent, read_marking, status_sentence
+    from understudy.provenance.container import sidecar_path
+    from understudy.provenance.keys import studio_identity
+    from understudy.provenance.mark import Action, MarkDetails, sign
+
+    marking = None if workspace is None else read_marking(workspace)
+    if marking is not None and not marking.enabled:
+        with replacing(out) as last:
+            partial.replace(last)
+        remove_files([sidecar_path(out)])
+        return OFF
+    is_studio = marking is not None and marking.preset is Preset.STUDIO
+    consent = None if workspace is None else read_consent(workspace)
+    actions = (Action("c2pa.trimmed", part), Action("c2pa.transcoded", "encoded anew"))
+    mark = sign(
+        partial,
+        out,
+        details=MarkDetails(consent=status_sentence(consent), actions=actions),
+        plate=clip,
+        identity=studio_identity() if is_studio else None,
+        sidecar_only=is_studio,
+    )
+    return mark.sentence()
+
+
 @dataclass(frozen=True, slots=True)
 class LabelWay:
     """The workspace's visible label, if there is one, and how a film carries it."""

@@ -43,10 +43,11 @@ def verify(options: VerifyOptions, job: Job) -> Report:
     if options.json_:
         text = json.dumps({"file": str(options.file), **told}, indent=1)
         report.details |= {"lines": [text], "machine_readable": True}
-    report.details["summary"] = f"{options.file.name}: {verdict.sentence()}"
+    report.details["summary"] = f"{options.file.name}: {verdict.integrity}"
     if verdict.integrity == "intact":
+        report.details["summary"] = f"{options.file.name}: {verdict.sentence()}"
         report.done = 1
-    else:
+    else:  # which tells the whole sentence
         report.failed.append(Failure(str(options.file), verdict.sentence()))
     return report
 
@@ -76,9 +77,7 @@ def _verify_log(options: VerifyOptions) -> Report:
     told: dict[str, Any] = {"integrity": "altered" if complaints else "intact"}
     told |= {"reasons": complaints, "lines": count, "head": log.head()}
     report = Report("verify", details={"verdict": told})
-    state = (
-        f"altered: {complaints[0]}" if complaints else f"intact: {count} runs, each after the last"
-    )
+    state = "altered" if complaints else f"intact: {count} runs, each after the last"
     report.details["summary"] = f"{options.file}: {state}"
     if complaints:
         report.failed = [Failure(str(options.file), complaint) for complaint in complaints]
@@ -97,6 +96,6 @@ def _lines(verdict: "Verdict") -> list[str]:
         ("actions", "; ".join(verdict.actions)),
         ("made from", "; ".join(verdict.ingredients)),
         ("consent", verdict.consent.removeprefix("consent: ")),
-        ("reasons", "; ".join(verdict.reasons)),
+        ("more", "; ".join(verdict.reasons[1:])),  # the sentence tells the first
     ]
     return [f"  {name:<10} {fact}" for name, fact in facts if fact]
