@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8, UInt16
 
 from understudy.errors import FormatError, OptionError, from_os_error
 from understudy.files import read_bytes, write_bytes
+from understudy.media.decoded import EXR, decode_picture
 from understudy.media.picture_size import picture_size
 from understudy.types import Image, Mask
 
@@ -24,7 +25,10 @@ Pixels = UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w 3"]
 """RGB in the stored number of bits, display-encoded."""
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff")
-"""Endings of the files that count as pictures in a folder; DFL's rule."""
+"""Endings of the files that count as pictures in a folder by DFL's rule; all can be written."""
+
+LISTED_SUFFIXES = (*IMAGE_SUFFIXES, "exr")
+"""Those, and one DFL does not know."""
 
 MAX_PIXELS = 400_000_000
 MAX_BYTES = 4 << 30
@@ -46,6 +50,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 def read_pixels(path: Path) -> Pixels:
     """The picture as stored: RGB, uint8 or uint16; grey becomes three channels, alpha is dropped.
+
+    Of OpenEXR, which holds floats, 0..1 in 16 bits: enough to look at; `read_plate` gives all.
 
     Raises:
         FileError: it can't be read.
@@ -70,6 +76,10 @@ def decode_pixels(data: bytes, name: str | Path) -> Pixels:
     Raises:
         FormatError: it is no picture, is cut off or damaged, or is absurdly large.
     """
+    if data.startswith(EXR):
+        floats = decode_picture(data, "exr", name)[..., :3].astype(np.float32)
+        shown = np.nan_to_num(np.clip(floats, 0, 1))
+        return to_pixels(shown if shown.shape[2] == 3 else shown.repeat(3, axis=2), bit_depth=16)
     swapped: Pixels = cv2.cvtColor(decode_stored(data, name, flags=_READ), cv2.COLOR_BGR2RGB)
     return swapped
 
@@ -203,7 +213,7 @@ def list_images(folder: Path) -> list[Path]:
         FileError: the folder can't be read.
     """
     try:
-        found = [path for path in _files(folder) if path.name.lower().endswith(IMAGE_SUFFIXES)]
+        found = [path for path in _files(folder) if path.name.lower().endswith(LISTED_SUFFIXES)]
     except OSError as error:
         raise from_os_error(error, folder, doing="read") from error
     return sorted(found, key=str)

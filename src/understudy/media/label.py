@@ -17,7 +17,7 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import SubtitleSet
 
 from understudy.errors import OptionError
-from understudy.media.stored_frames import Stored
+from understudy.media.stills import Still
 
 _CODECS = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip"}
 _ALIGNMENTS = {"bottom-left": 1, "bottom-right": 3, "top-left": 7, "top-right": 9}
@@ -69,13 +69,15 @@ class Stamp:
         inner[...] = words[: inner.shape[0], : inner.shape[1]]
         self._ink = ink[..., None]
 
-    def draw(self, picture: Stored) -> Stored:
+    def draw(self, picture: Still) -> Still:
         """A copy of the picture with the label in it; alpha stays as it is."""
-        white = float(np.iinfo(picture.dtype).max)
+        is_whole = picture.dtype.kind == "u"
+        white = float(np.iinfo(picture.dtype).max) if is_whole else 1.0
         stamped = picture.copy()
         part = stamped[(*self._where, slice(0, 3))]
         shaded = part.astype(np.float32) * (1 - _SHADE)
-        part[...] = np.rint(shaded + (white - shaded) * self._ink)
+        inked = shaded + (white - shaded) * self._ink
+        part[...] = np.rint(inked) if is_whole else inked
         return stamped
 
 

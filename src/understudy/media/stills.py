@@ -13,18 +13,16 @@ from typing import Literal, cast
 import av
 import cv2
 import numpy as np
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from jaxtyping import Float32, UInt8, UInt16
 
-from understudy.errors import FormatError, OptionError
+from understudy.errors import OptionError
 from understudy.files import read_bytes, write_bytes
+from understudy.media.decoded import EXR, Decoded, decode_picture
 from understudy.media.images import MAX_BYTES, decode_stored, to_pixels
 from understudy.media.stored_frames import to_depth
 
-Still = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"] | Float32[np.ndarray, "h w c"]
-"""One channel, RGB or RGBA; integers up to their largest, floats as they are."""
+Still = Decoded
 
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
 _GRAY, _RGB, _RGBA = 1, 3, 4
@@ -151,7 +149,8 @@ def _in_form(picture: Still, chosen: StillFormat, bit_depth: int) -> np.ndarray:
         if floats.dtype != np.float32:
             floats = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
         if bit_depth == 16:  # the encoder would cut off what half floats can't hold
-            floats = np.clip(floats, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+            held = np.clip(floats, -_LARGEST_HALF, _LARGEST_HALF)
+            floats = np.where(np.isinf(floats), floats, held).astype(np.float16)
         return floats.astype(np.float32)
     wanted: Literal[8, 16] = 8 if bit_depth == 8 else 16
     if picture.dtype == np.float32:
@@ -187,51 +186,16 @@ def read_still(path: Path) -> Still:
         FormatError: it is no such picture.
     """
     data = read_bytes(path, limit=MAX_BYTES)
-    if data.startswith(b"\x76\x2f\x31\x01"):
-        return _decoded(data, "exr", path)
+    if data.startswith(EXR):
+        return decode_picture(data, "exr", path)
     if data[:4] in (b"SDPX", b"XPDS"):
-        return _decoded(data, "dpx", path)
+        return decode_picture(data, "dpx", path)
     if data[:4] in (b"II*\0", b"MM\0*"):
-        return _decoded(data, "tiff", path)  # OpenCV would multiply 8-bit colours by their alpha
+        return decode_picture(
+            data, "tiff", path
+        )  # OpenCV would multiply 8-bit colours by their alpha
     stored = decode_stored(data, path, flags=cv2.IMREAD_UNCHANGED)
     if stored.ndim == 2:
         return stored[..., None]
     code = cv2.COLOR_BGRA2RGBA if stored.shape[2] == _RGBA else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(stored, code))
-
-
-def _decoded(data: bytes, codec: str, path: Path) -> Still:
-    context = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
-    try:
-        frames = [*context.decode(Packet(data)), *context.decode(None)]
-    except av.FFmpegError as error:
-        raise _no_still(path, codec, error.strerror or "a refusal") from error
-    if not frames:
-        raise _no_still(path, codec, "a damaged one")
-    frame = frames[0]
-    if frame.format.name.endswith("f16le"):
-        return _halves(frame)
-    if frame.format.name == "gbrp10le":
-        levels = frame.to_ndarray().astype(np.uint32)
-        return ((levels * 65535 + 511) // 1023).astype(np.uint16)
-    pixels = frame.to_ndarray()
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _halves(frame: VideoFrame) -> Float32[np.ndarray, "h w c"]:
-    """Half floats, which the library hands over as bare planes: green, blue, red, alpha."""
-    planes = []
-    for plane in frame.planes:
-        rows = np.frombuffer(memoryview(plane), np.float16)
-        planes.append(rows.reshape(plane.height, plane.line_size // 2)[:, : plane.width])
-    order = [0] if len(planes) == 1 else [2, 0, 1, 3][: len(planes)]
-    return np.stack([planes[index] for index in order], axis=-1).astype(np.float32)
-
-
-def _no_still(path: Path, codec: str, found: str) -> FormatError:
-    return FormatError(
-        path,
-        expected=f"a whole {codec} picture",
-        found=found,
-        remedy="Replace it or take it out of the folder.",
-    )

@@ -16,7 +16,8 @@ from jaxtyping import Float32
 from understudy.files import make_dir, remove_leftovers, write_bytes, write_json
 from understudy.imaging.geometry import invert, transform_points
 from understudy.imaging.resample import Box, place_part, reach_of
-from understudy.media.images import Pixels, read_pixels, to_image
+from understudy.media.images import read_pixels, to_image
+from understudy.media.plates import Colors, read_plate
 from understudy.media.stills import write_still
 from understudy.merging.predict import AlignedFace, PredictedFace, Predictor, predict_face
 from understudy.merging.settings import MergeSettings
@@ -98,7 +99,7 @@ class CompPackage:
 
     def write(self, frame: MergedFrame) -> dict[str, Any]:
         """The frame's row of transforms; its three pictures are written."""
-        plate, merged = read_pixels(frame.plate), read_pixels(frame.merged)
+        plate, merged = read_plate(frame.plate).colors, read_plate(frame.merged).colors
         matte = to_image(read_pixels(frame.matte))[..., 0]
         depth = self._depth or (16 if plate.dtype == np.uint8 else 32)
         settings = frame.settings.model_copy(update=_BARE)
@@ -147,12 +148,17 @@ class CompPackage:
         )
 
 
-def final_layer(plate: Pixels, merged: Pixels, matte: Mask) -> Layer:
+def final_layer(plate: Colors, merged: Colors, matte: Mask) -> Layer:
     """The finished face alone: what "over" has to lay on the plate to give the merged frame."""
-    share = to_image(merged) - (1 - matte[..., None]) * to_image(plate)
+    with np.errstate(invalid="ignore"):  # a scene's infinity, where nothing was changed
+        share = _unit(merged) - (1 - matte[..., None]) * _unit(plate)
     untouched = (plate == merged).all(axis=-1) & (matte == 0)
     share[untouched] = 0
     return np.dstack([share, matte]).astype(np.float32)
+
+
+def _unit(colors: Colors) -> Float32[np.ndarray, "h w 3"]:
+    return colors if colors.dtype == np.float32 else to_image(colors)
 
 
 def prediction_layer(found: Sequence[PredictedFace], shape_hw: tuple[int, int]) -> Layer:

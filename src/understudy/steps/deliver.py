@@ -103,7 +103,7 @@ def _work(workspace: Workspace, merged: Sequence[Path], job: Job) -> "list[Merge
         MergedFrame(
             plate=plate,
             merged=path,
-            matte=workspace.merged_mask_dir / path.name,
+            matte=workspace.merged_mask_dir / f"{path.stem}.png",
             faces=faces.get(plate.stem, ()),
             settings=settings[plate],
         )

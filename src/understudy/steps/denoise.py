@@ -59,6 +59,14 @@ def denoise(options: DenoiseOptions, job: Job) -> Report:
             found="none",
             remedy=f"First: understudy frames {options.side} --workspace {workspace.root}",
         )
+    floats = [frame for frame in frames if frame.suffix.lower() == ".exr"]
+    if floats:
+        raise OptionError(
+            floats[0],
+            expected="frames of 8 or 16 bits",
+            found="OpenEXR",
+            remedy="Denoise it where it was graded; its floats are not touched here.",
+        )
     shelf = Shelf(folder, journal)
     remove_leftovers(folder)
     hashes = {frame: shelf.checked(frame) for frame in frames}

@@ -15,6 +15,7 @@ from understudy.types import Landmarks
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from understudy.media.plates import Colors
     from understudy.merging.merge import Matte, Picture
     from understudy.merging.motion import Motion
     from understudy.merging.predict import Networks
@@ -58,8 +59,10 @@ class Merger:
 
     def outputs(self, frame: Path) -> tuple[Path, Path]:
         """Where the finished frame and its mask go."""
-        name = f"{frame.stem}.png"
-        return self.workspace.merged_dir / name, self.workspace.merged_mask_dir / name
+        from understudy.media.plates import merged_name
+
+        mask = self.workspace.merged_mask_dir / f"{frame.stem}.png"
+        return self.workspace.merged_dir / merged_name(frame), mask
 
     def is_done(self, work: FrameWork, journal: Journal, key: str) -> bool:
         """Whether the frame lies there as it would be made now."""
@@ -69,11 +72,15 @@ class Merger:
 
     def render(self, work: FrameWork) -> "tuple[Picture, Matte]":
         """The finished frame and its mask."""
-        from understudy.media.images import read_pixels
+        from understudy.media.plates import read_plate
+
+        return self._into(read_plate(work.path).colors, work)
+
+    def _into(self, colors: "Colors", work: FrameWork) -> "tuple[Picture, Matte]":
         from understudy.merging.merge import merge_into
 
         return merge_into(
-            read_pixels(work.path),
+            colors,
             work.faces,
             self._predictor,
             work.settings,
@@ -84,12 +91,18 @@ class Merger:
 
     def merge(self, work: FrameWork) -> int:
         """Number of faces replaced in one frame; writes the picture and the mask."""
-        from understudy.media.images import write_image, write_mask
+        from understudy.media.images import write_mask
+        from understudy.media.plates import read_plate, write_merged
 
-        merged, mask = self.render(work)
+        plate = read_plate(work.path)
+        merged, mask = self._into(plate.colors, work)
         picture_path, mask_path = self.outputs(work.path)
-        write_mask(mask_path, mask)
-        write_image(picture_path, merged)
+        if plate.bits == 8:
+            write_mask(mask_path, mask)
+        else:  # what changed a deep pixel, however little, is never told as untouched
+            least = np.float32(1 / 65535)
+            write_mask(mask_path, np.where(mask > 0, np.maximum(mask, least), 0), bit_depth=16)
+        write_merged(picture_path, merged, plate)
         return len(work.faces)
 
 

@@ -185,12 +185,13 @@ def merged_frames(workspace: Workspace, parts: "list[FrameManifest]") -> list[Pa
         MaterialError: one is missing.
     """
     from understudy.media.images import list_unique_images
+    from understudy.media.plates import merged_name
 
     folder = workspace.dst.frames_dir
     plates = [Path(name) for part in parts for name in part.names]
     if not plates and folder.is_dir():
         plates = list(list_unique_images(folder).paths)
-    merged = [workspace.merged_dir / f"{plate.stem}.png" for plate in plates]
+    merged = [workspace.merged_dir / merged_name(plate) for plate in plates]
     missing = [path for path in merged if not path.exists()]
     if missing or not merged:
         found = f"{len(missing)} of {len(merged)} missing" if merged else "none"
@@ -220,10 +221,11 @@ def _way_to_merged(workspace: Workspace, plates: list[Path]) -> str:
 
 
 def _check_mattes(workspace: Workspace, frames: list[Path]) -> None:
-    missing = [path for path in frames if not (workspace.merged_mask_dir / path.name).exists()]
+    folder = workspace.merged_mask_dir
+    missing = [path for path in frames if not (folder / f"{path.stem}.png").exists()]
     if missing:
         raise MaterialError(
-            workspace.merged_mask_dir,
+            folder,
             expected="a matte for every merged frame",
             found=f"{len(missing)} of {len(frames)} missing",
             remedy=f"First: understudy merge --workspace {workspace.root}",

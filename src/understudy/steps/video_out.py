@@ -24,7 +24,7 @@ from understudy.workspace import Workspace
 if TYPE_CHECKING:
     from understudy.media.frames import FrameManifest
     from understudy.media.label import Label, Stamp
-    from understudy.media.stored_frames import Stored
+    from understudy.media.stills import Still
 
 _LOSSLESS_BY_ENDING = {".mp4": "lossless", ".mov": "lossless", ".mkv": "ffv1", ".avi": "ffv1"}
 
@@ -92,7 +92,7 @@ class Pictures:
         self._labelled = frozenset(frames[: math.ceil(shown)])
         self._stamp: Stamp | None = None
 
-    def read(self, frame: Path) -> "Stored":
+    def read(self, frame: Path) -> "Still":
         """The picture of one merged frame, with its label if it has one."""
         from understudy.media.label import Stamp
 
@@ -103,18 +103,26 @@ class Pictures:
             self._stamp = Stamp(self._label, (picture.shape[0], picture.shape[1]))
         return self._stamp.draw(picture)
 
-    def _unlabelled(self, frame: Path) -> "Stored":
-        from understudy.media.images import read_pixels
+    def _unlabelled(self, frame: Path) -> "Still":
+        from understudy.media.images import read_pixels, to_pixels
+        from understudy.media.plates import read_plate
         from understudy.media.stored_frames import to_depth
 
-        matte_path = self._mattes / frame.name
+        matte_path = self._mattes / f"{frame.stem}.png"
         if self._target.of_matte:
             return read_pixels(matte_path)
-        pixels = read_pixels(frame)
-        if not self._target.with_alpha:
-            return pixels
-        depth = 8 if pixels.dtype == np.uint8 else 16
-        return np.dstack([pixels, to_depth(read_pixels(matte_path), depth)[..., :1]])
+        plate = read_plate(frame)
+        pixels = plate.colors
+        if pixels.dtype == np.float32 and not self._target.is_sequence:
+            pixels = to_pixels(pixels, bit_depth=16)  # what a film can hold of them
+        if self._target.with_alpha:
+            matte = read_pixels(matte_path)[..., :1]
+            if pixels.dtype == np.float32:
+                return np.dstack([pixels, matte / np.float32(np.iinfo(matte.dtype).max)])
+            return np.dstack([pixels, to_depth(matte, 8 if pixels.dtype == np.uint8 else 16)])
+        if plate.alpha is not None and self._target.format == "exr":
+            return np.dstack([pixels, plate.alpha])  # the plate's own goes out as it came in
+        return pixels
 
 
 def deliver_films(
@@ -278,6 +286,7 @@ def _sequence(
     job: Job,
 ) -> dict[str, Any]:
     """The pictures, then the list of their hashes: without it the folder counts as unfinished."""
+    from understudy.media.plates import read_plate
     from understudy.media.stills import STILL_FORMATS, still_depth, write_still
     from understudy.provenance.container import sidecar_path
     from understudy.provenance.frame_list import list_path, listed_names, write_frame_list
@@ -291,7 +300,9 @@ def _sequence(
     suffix = STILL_FORMATS[target.format].suffix
     first = pictures.read(frames[0])
     asked = options.bit_depth or None
-    depth = still_depth(target.format, asked, is_deep=first.dtype == np.uint16)
+    if asked is None and target.format == "exr" and first.dtype == np.float32:
+        asked = read_plate(frames[0]).bits
+    depth = still_depth(target.format, asked, is_deep=first.dtype != np.uint8)
 
     def write(frame: Path) -> Path:
         path = folder / f"{frame.stem}{suffix}"
