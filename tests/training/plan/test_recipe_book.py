@@ -14,7 +14,7 @@ def test_a_processor_gets_a_network_it_can_train() -> None:
     standard = find_recipe("standard")
     assert standard.for_device("cuda") is standard
     small = standard.for_device("cpu")
-    assert (small.config.resolution, small.options.cross_pairs) == (96, 0.5)
+    assert (small.config.resolution, small.options.cross_pairs) == (64, 0.5)
     assert find_recipe("dfl").for_device("cpu").config.resolution == 128
 
 
