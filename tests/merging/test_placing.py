@@ -31,7 +31,7 @@ def test_the_shift_is_the_distance_of_the_upper_edges(gap: float) -> None:
 
 def test_a_moved_mask_meets_the_plates() -> None:
     rng = np.random.default_rng(1)
-    predictions = [_prediction(25.0, 21.0 + rng.normal(0, 0.3)) for _ in range(9)]
+    predictions = [_prediction(24.0, 21.0 + rng.normal(0, 0.3)) for _ in range(9)]
     shift = shift_to_hair_line(predictions)
     assert shift is not None
     moved = moved_mask(predictions[0].mask, right=0.0, down=shift)
@@ -50,6 +50,7 @@ def test_masks_without_an_edge_place_nothing() -> None:
     face = np.zeros((SIZE, SIZE, 3), np.float32)
     assert shift_to_hair_line([Prediction(face, full, _ellipse(20.0))]) is None
     assert shift_to_hair_line([_prediction(10.0, 60.0)]) is None
+    assert shift_to_hair_line([_prediction(25.0, 20.5)]) is None
     assert shift_to_hair_line([]) is None
 
 

@@ -15,11 +15,11 @@ from understudy.steps.merge import at_hair_line, faces_by_frame
 from understudy.types import FaceType, Image, Prediction
 from understudy.workspace import Workspace
 
-SIZE, GAP = 64, 3.0
+SIZE, GAP = 64, 2.0
 
 
 class Lower:
-    """A model whose swaps begin three pixels below the plate's hair line."""
+    """A model whose swaps begin two pixels below the plate's hair line."""
 
     resolution, face_type = SIZE, FaceType.FULL
 
@@ -40,7 +40,7 @@ def test_faces_are_moved_to_the_hair_line(merged: Path) -> None:
         MergeSettings(face_down=1.0), Lower(), frames=frames, faces=faces, job=job
     )
     assert placed.face_down == pytest.approx(1.0 - 100 * GAP / SIZE, abs=0.1)
-    assert "faces are moved 4.7 % up" in events[-1].data["text"]
+    assert "faces are moved 3.1 % up" in events[-1].data["text"]
 
 
 def test_masks_without_a_hair_line_leave_faces_where_they_are(

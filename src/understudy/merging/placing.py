@@ -19,7 +19,9 @@ _LEFT, _RIGHT = 0.35, 0.65
 """Columns of the square that are looked at: beyond them hair hangs and heads turn away."""
 _FEWEST_COLUMNS = 0.2
 _INSIDE = 0.5
-_CREDIBLE_PERCENT = 8.0
+_CREDIBLE_PERCENT = 3.5
+"""A wider gap is that of two foreheads, or of a mask that is wrong: the whole face would leave its
+features for it."""
 
 
 def shift_matrix(size: int, *, right: float, down: float) -> Affine:
@@ -56,7 +58,7 @@ def shift_to_hair_line(predictions: Sequence[Prediction]) -> float | None:
     """How far down (percent of the square; below zero up) the swap meets the plate's hair line.
 
     The median over all predictions, so that the face does not swim. None where no mask shows an
-    edge, or the two lie so far apart that one of them can't be a hair line.
+    edge, or the two lie so far apart that moving the face would take it off its features.
     """
     edges = [(upper_edge(one.dst_mask), upper_edge(one.mask)) for one in predictions]
     gaps = [plate - swap for plate, swap in edges if plate is not None and swap is not None]

@@ -228,7 +228,10 @@ def at_hair_line(
         ]
     shift = shift_to_hair_line(predictions)
     if shift is None:
-        job.message("the masks show no hair line to meet: faces are placed by their features")
+        job.message(
+            "the masks show no hair line to meet, or one too far off: faces are placed by their "
+            "features"
+        )
         return settings
     job.message(
         f"faces are moved {abs(shift):.1f} % {'down' if shift > 0 else 'up'}, to the hair line"
