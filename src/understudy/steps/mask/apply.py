@@ -93,8 +93,7 @@ def apply(options: ApplyOptions, job: Job) -> Report:
         if painting.kept_dir is not None:
             job.message(f"faces of {name} with their former masks lie in {painting.kept_dir}")
     report.details = {
-        "summary": f"masks on {counted(report.done, 'face')}"
-        + (f", {report.skipped} had theirs" if report.skipped else ""),
+        "summary": f"masks on {counted(report.done, 'face')}",
         "faces": counts,
         "model": made_by,
     }
