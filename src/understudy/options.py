@@ -5,7 +5,9 @@ the forms, the docs and the checks are all made from it. Raw values in, a frozen
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from enum import Enum
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -52,6 +54,25 @@ def group_of(field: FieldInfo) -> str:
     """Group an option is shown under."""
     extra = field.json_schema_extra
     return str(extra.get("group", "Main")) if isinstance(extra, Mapping) else "Main"
+
+
+def choices(field: FieldInfo) -> list[str]:
+    """Names a field can take, if it takes names."""
+    for note in field.metadata:
+        names = getattr(note, "json_schema", None) or {}
+        if "enum" in names:
+            return [str(name) for name in names["enum"]]
+    return _choices(field.annotation)
+
+
+def _choices(annotation: Any) -> list[str]:  # a type, known only at run time
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    if get_origin(annotation) in (Union, UnionType):
+        return [name for part in get_args(annotation) for name in _choices(part)]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
+    return []
 
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)

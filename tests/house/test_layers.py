@@ -65,6 +65,14 @@ def test_ground_floor_and_numpy_rooms_know_no_torch() -> None:
         assert "import torch" not in path.read_text(encoding="utf-8"), path
 
 
+def test_only_the_studio_knows_the_browser() -> None:
+    browser = ("nicegui", "fastapi", "starlette", "uvicorn", "webview")
+    for path in sorted(ROOT.rglob("*.py")):
+        if path.relative_to(ROOT).parts[0] != "studio":
+            named = {name.split(".")[0] for name in imported_names(path)}
+            assert not named & set(browser), path
+
+
 @pytest.mark.parametrize("room", INNER)
 def test_inner_rooms_import_only_those_before_them(room: str) -> None:
     order, wrong = INNER[room], []

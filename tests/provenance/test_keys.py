@@ -17,7 +17,6 @@ from understudy.errors import FileError, ProvenanceError
 from understudy.provenance import keys
 from understudy.provenance.keys import (
     PrivateKey,
-    data_dir,
     identity_path,
     install_identity,
     root_pem,
@@ -72,14 +71,6 @@ def test_damaged_key_is_told_not_replaced() -> None:
 
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="the XDG standard is Linux's")
-def test_data_dir_follows_the_standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("UNDERSTUDY_HOME")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert data_dir() == tmp_path / "understudy"
-    monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert data_dir() == Path.home() / ".local" / "share" / "understudy"
-
-
 def write_key(path: Path, key: PrivateKey, password: bytes | None = None) -> Path:
     cipher: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if password:

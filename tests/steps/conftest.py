@@ -2,18 +2,16 @@
 
 import re
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from short_clips import short_clip
 from tiny_model import TINY
 from understudy.cli.main import main
-from understudy.media.encode import Sound, encode_video
-from understudy.media.video import decode_frames
-from understudy.steps.demo import CLIPS
+from understudy.media.encode import encode_video
 from understudy.workspace import Workspace
 
 
@@ -29,13 +27,6 @@ def own_key_folder(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNDERSTUDY_HOME", str(tmp_path_factory.mktemp("home")))
         yield
-
-
-def short_clip(name: str, count: int, out: Path) -> Path:
-    frames = islice(decode_frames(CLIPS / f"{name}.mp4"), 0, 4 * count, 4)
-    small = (cv2.resize(f.pixels, (256, 256), interpolation=cv2.INTER_AREA) for f in frames)
-    encode_video(small, out, timing=Fraction(30000, 1001), sound=Sound(CLIPS / f"{name}.mp4"))
-    return out
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,9 @@ python -m understudy.cli.reference > docs/commands.md
 """
 
 import sys
-from enum import Enum
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING
 
-from understudy.options import flag_of, group_of, is_argument
+from understudy.options import choices, flag_of, group_of, is_argument
 from understudy.steps import STEPS, Step
 
 if TYPE_CHECKING:
@@ -49,25 +47,6 @@ def _row(name: str, field: "FieldInfo") -> str:
     return f"| `{flag}` | {_default(field)} | {text} {_range(field)} | {group_of(field)} |".replace(
         "  |", " |"
     )
-
-
-def choices(field: "FieldInfo") -> list[str]:
-    """Names a field can take, if it takes names."""
-    for note in field.metadata:
-        names = getattr(note, "json_schema", None) or {}
-        if "enum" in names:
-            return [str(name) for name in names["enum"]]
-    return _choices(field.annotation)
-
-
-def _choices(annotation: Any) -> list[str]:  # a type, known only at run time
-    if get_origin(annotation) is Literal:
-        return [str(value) for value in get_args(annotation)]
-    if get_origin(annotation) in (Union, UnionType):
-        return [name for part in get_args(annotation) for name in _choices(part)]
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return [str(member.value) for member in annotation]
-    return []
 
 
 def _default(field: "FieldInfo") -> str:

@@ -107,6 +107,15 @@ def free_memory(device: torch.device) -> int | None:
         return None
 
 
+def device_title(device: torch.device) -> str:
+    """What a device is called by its maker; "processor" for the host."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_properties(device).name)
+    if device.type == "xpu":
+        return str(torch.xpu.get_device_properties(device).name)
+    return "processor" if device.type == "cpu" else "Apple graphics"
+
+
 def one_thread_each() -> None:
     """Let every worker thread compute on its own core: for many small networks run side by side."""
     torch.set_num_threads(1)

@@ -8,7 +8,6 @@ folder of roots the user trusts. Knows nothing of manifests.
 import contextlib
 import datetime
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from understudy.errors import ProvenanceError, from_os_error
 from understudy.files import make_dir, read_bytes, temporary_path
+from understudy.user_folder import data_dir
 
 _LIFETIME = datetime.timedelta(days=365 * 25)
 _CLOCK_SLACK = datetime.timedelta(days=1)
@@ -44,22 +44,6 @@ class Identity:
     algorithm: str
     chain_pem: bytes
     key_pem: bytes = field(repr=False)
-
-
-def data_dir() -> Path:
-    """Folder of what belongs to the user and to no workspace; `UNDERSTUDY_HOME` overrides it."""
-    override = os.environ.get("UNDERSTUDY_HOME")
-    if override:
-        return Path(override)
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "Understudy"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "Understudy"
-    base = Path(os.environ.get("XDG_DATA_HOME", ""))
-    if not base.is_absolute():  # the standard says to ignore relative ones
-        base = Path.home() / ".local" / "share"
-    return base / "understudy"
 
 
 def studio_identity() -> Identity:

@@ -117,6 +117,8 @@ _ALL = (
     Step("verify", "Whether a file is as it was signed, and by whom."),
     Step("consent", "Record on whose authority the faces are used."),
     Step("weights", "Fetch the face models, or list them."),
+    Step("devices", "What this machine can compute on."),
+    Step("studio", "The whole product in a browser, on this machine or a remote one."),
     Step("bench", "Measure extraction, sorting, training, masks or merging on this machine."),
 )
 

@@ -18,7 +18,7 @@ from understudy.workspace import Workspace
 # These only look, write nothing that another step reads, or speak to who holds the workspace: they
 # need none that is free.
 NEED_NO_LOCK = (
-    *("info", "model list", "model info", "verify", "preview"),
+    *("info", "model list", "model info", "verify", "preview", "devices", "weights", "studio"),
     *("faceset inspect", "faceset sheet", "faceset stats"),
     *("mask info", "mask suggest", "mask export"),
     *("train set", "train save", "train backup", "train preview"),
