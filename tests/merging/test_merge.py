@@ -1,14 +1,22 @@
 """What holds for every merge: the plate kept where the mask is 0, depth, place, repeatability."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_plate import (
+    NETWORKS,
+    RESOLUTION,
+    Model,
+    disc,
+    landmarks_at,
+    ones,
+    plate_of,
+    tinted,
+    zeros,
+)
 from understudy.errors import OptionError, StateError
-from understudy.faces.landmarks import ALIGN_INDICES, ALIGN_TARGETS
 from understudy.imaging.color import COLOR_TRANSFERS
 from understudy.merging.masking import MASK_MODES
 from understudy.merging.merge import merge_face, merge_into
@@ -17,66 +25,6 @@ from understudy.merging.overlay import OVERLAYS
 from understudy.merging.predict import Networks, align_face
 from understudy.merging.settings import MergeSettings
 from understudy.types import FaceType, Prediction
-
-RESOLUTION = 64
-
-
-def plate_of(shape_hw: tuple[int, int], dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
-    """A smooth, coloured picture with some grain."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0 : shape_hw[0], 0 : shape_hw[1]] / 40.0
-    waves = np.stack([np.sin(rows), np.cos(columns), np.sin(rows + columns)], axis=-1)
-    picture = np.clip(0.5 + 0.25 * waves + rng.normal(0, 0.01, (*shape_hw, 3)), 0, 1)
-    if dtype is np.float32:
-        return picture.astype(np.float32)
-    return np.rint(picture * np.iinfo(dtype).max).astype(dtype)
-
-
-def landmarks_at(x: float, y: float, side: float, degrees: float = 0.0) -> np.ndarray:
-    """68 points of a frontal face whose inner square has that side and centre."""
-    points = np.empty((68, 2))
-    jaw = np.linspace(np.pi, 0, 17)
-    points[:17] = np.stack([0.49 + 0.55 * np.cos(jaw), 0.25 + 0.85 * np.sin(jaw)], axis=-1)
-    points[17:] = (0.49, 0.75)  # lips, until the aligned points overwrite what they know
-    points[list(ALIGN_INDICES)] = ALIGN_TARGETS
-    angle = np.radians(degrees)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (points - 0.5) @ turn.T * side + (x, y)
-
-
-class Model:
-    """A predictor that gives `picture(face)` with the same mask twice, and counts its calls."""
-
-    resolution = RESOLUTION
-    face_type = FaceType.FULL
-
-    def __init__(
-        self, picture: Callable[[np.ndarray], np.ndarray], mask: Callable[[int], np.ndarray]
-    ) -> None:
-        self.picture, self.mask, self.faces = picture, mask, list[np.ndarray]()
-
-    def __call__(self, face: np.ndarray) -> Prediction:
-        self.faces.append(face)
-        mask = self.mask(len(face))
-        return Prediction(self.picture(face), mask, mask)
-
-
-def ones(size: int) -> np.ndarray:
-    return np.ones((size, size), np.float32)
-
-
-def zeros(size: int) -> np.ndarray:
-    return np.zeros((size, size), np.float32)
-
-
-def disc(size: int) -> np.ndarray:
-    rows, columns = np.mgrid[0:size, 0:size] - (size - 1) / 2
-    return np.clip(size * 0.36 - np.hypot(rows, columns), 0, 1).astype(np.float32)
-
-
-def tinted(face: np.ndarray) -> np.ndarray:
-    return np.clip(face * np.float32([1.3, 0.7, 0.9]) + np.float32(0.05), 0, 1)
-
 
 PLATES = [np.uint8, np.uint16, np.float32]
 LEARNED = [name for name in MASK_MODES if "learned" in name and "XSeg" not in name]
@@ -122,13 +70,6 @@ def test_the_plate_is_kept_wherever_the_mask_is_0(dtype, x, y, side, degrees, bl
     assert np.array_equal(result[mask == 0], plate[mask == 0])
 
 
-def painted(face: np.ndarray, landmarks: np.ndarray, face_type: FaceType) -> np.ndarray:
-    assert face.shape == (256, 256, 3)
-    assert (landmarks[30] > 64).all(), "the nose lies in the middle of the square"
-    return disc(256)
-
-
-NETWORKS = Networks(painted, lambda face: np.repeat(np.repeat(face, 4, 0), 4, 1))
 CHOICES = [
     *({"mode": mode} for mode in OVERLAYS),
     *({"mask_mode": mode} for mode in MASK_MODES),
@@ -261,65 +202,6 @@ def test_a_mask_model_is_asked_only_by_modes_that_name_it():
             networks=Networks(count),
         )
         assert len(asked) == calls
-
-
-def merged_levels(plate: np.ndarray, **values: object) -> np.ndarray:
-    result, _ = merge_into(
-        plate,
-        [landmarks_at(80, 60, 50)],
-        Model(tinted, disc),
-        MergeSettings(color_transfer="none", **values),
-        motions=[Motion(12.0, 0.0)],
-        networks=NETWORKS,
-    )
-    return result.astype(np.float64)
-
-
-def roughness(levels: np.ndarray, axis: int) -> float:
-    return float(np.abs(np.diff(levels[45:75, 65:95], axis=axis)).mean())
-
-
-def test_controls_do_what_they_say():
-    plate = plate_of((120, 160))
-    plain = merged_levels(plate)
-    assert roughness(merged_levels(plate, sharpen_mode="gaussian", sharpen_amount=6), 0) > 1.2 * (
-        roughness(plain, 0)
-    )
-    for values in ({"sharpen_amount": -30}, {"denoise": 300}, {"bicubic_degrade": 60}):
-        assert roughness(merged_levels(plate, **values), 0) < 0.9 * roughness(plain, 0)
-    smeared = merged_levels(plate, motion_blur=100)
-    assert roughness(smeared, 1) < 0.8 * roughness(plain, 1)
-
-
-@pytest.mark.parametrize("name", ["denoise", "bicubic_degrade", "color_degrade"])
-def test_the_plate_is_degraded_only_when_told(name):
-    plate = plate_of((120, 160))
-    outside = np.s_[:15]
-    assert np.array_equal(merged_levels(plate, **{name: 50})[outside], plate[outside])
-    both = merged_levels(plate, **{name: 50}, degrade="both")
-    assert not np.array_equal(both[outside], plate[outside])
-    only = merged_levels(plate, **{name: 50}, degrade="plate")
-    assert np.array_equal(only[outside], both[outside])
-    middle = np.s_[55:65, 75:85]
-    assert np.abs(only[middle] - merged_levels(plate)[middle]).max() <= 1
-
-
-def test_histograms_and_light_come_from_the_plate():
-    plate = plate_of((160, 200))
-    middle = np.s_[60:80, 90:110]
-
-    def off(mode: str) -> float:
-        result, _ = merge_into(
-            plate,
-            [landmarks_at(100, 70, 60)],
-            Model(tinted, disc),
-            MergeSettings(mode=mode, color_transfer="none"),
-        )
-        return float(np.abs(result[middle].mean((0, 1)) - plate[middle].mean((0, 1))).max())
-
-    assert off("overlay") > 15
-    for mode in ("hist-match", "seamless", "seamless-hist-match"):
-        assert off(mode) < 8, mode
 
 
 def test_the_nearer_face_covers():

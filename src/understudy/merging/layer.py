@@ -13,7 +13,7 @@ from understudy.imaging.cloning import clone_seamless
 from understudy.imaging.geometry import compose, invert
 from understudy.imaging.grain import match_grain
 from understudy.imaging.resample import Box, Pixels, place_part, reach_of
-from understudy.merging.coloring import colored_face
+from understudy.merging.coloring import ColorSample, color_sample, colored_face
 from understudy.merging.finishing import finished_face
 from understudy.merging.masking import (
     MASK_MODES,
@@ -77,6 +77,7 @@ def layer_of(
                 inside=aligned.inside > 0,
                 settings=settings,
                 rng=rng,
+                over_time=face.colors,
             )
         picture = finished_face(picture, face, settings)
         shift = shift_matrix(aligned.size, right=settings.face_right, down=settings.face_down)
@@ -94,6 +95,12 @@ def layer_of(
             rng=rng,
         )
     return Layer(box, np.clip(laid, 0, peak), alpha, matte)
+
+
+def colors_of(face: PredictedFace, settings: MergeSettings) -> ColorSample:
+    """What this face shows its neighbours in time of its colours."""
+    aligned, mask = face.aligned, chosen_mask(face, settings)
+    return color_sample(aligned.image, mask=_to_size(mask, aligned.size), inside=aligned.inside > 0)
 
 
 def chosen_mask(face: PredictedFace, settings: MergeSettings) -> SquareMask:

@@ -17,6 +17,7 @@ from understudy.faces.regions import hull_mask
 from understudy.imaging.filters import pre_sharpen
 from understudy.imaging.geometry import transform_points
 from understudy.imaging.resample import Pixels, read_part
+from understudy.merging.coloring import ColorsOverTime
 from understudy.merging.masking import XSEG_SIDES, XSegSide
 from understudy.merging.motion import STILL, Motion
 from understudy.merging.settings import MergeSettings
@@ -101,13 +102,15 @@ class PredictedFace:
     """One face of the plate and all that networks say of it.
 
     `aligned` and the predicted face are larger than the masks where they were enhanced.
-    `xseg_masks` holds those masks of the mask model that the settings ask for.
+    `xseg_masks` holds those masks of the mask model that the settings ask for, `colors` what the
+    frames around show, if that is to count.
     """
 
     aligned: AlignedFace
     prediction: Prediction
     xseg_masks: Mapping[XSegSide, PaintedMask]
     motion: Motion = STILL
+    colors: ColorsOverTime | None = None
 
     @property
     def resolution(self) -> int:

@@ -97,6 +97,23 @@ class MergeSettings(Options):
     color_transfer: ColorTransferName = option(
         "rct", "How the face takes on the plate's colours.", group="Color"
     )
+    temporal: int = option(
+        0,
+        "Colours are measured over that many frames before and after, within the shot, so that "
+        "they do not flicker; sot and mix only draw alike in all frames. Not in the seamless "
+        "modes, nor with --dfl-parity.",
+        group="Color",
+        ge=0,
+        le=60,
+    )
+    smooth_mask: int = option(
+        0,
+        "Learned and painted masks are averaged over that many frames before and after, on the "
+        "face, where they nearly agree. Not with --dfl-parity.",
+        group="Mask",
+        ge=0,
+        le=12,
+    )
     motion_blur: float = option(
         0.0,
         "Smears the face along its way through the frame, in percent of that way. DeepFaceLab "

@@ -18,7 +18,7 @@ from understudy.steps.extract_frames import chosen_frames, frame_place
 from understudy.steps.journal import Journal
 from understudy.steps.merge_networks import load_networks, load_predictor
 from understudy.steps.merge_plan import SESSION, SESSION_VERSION, plan_merge
-from understudy.steps.merge_work import FrameWork, Merger, work_along
+from understudy.steps.merge_work import FrameWork, Merger, keys_of, work_along
 from understudy.steps.perform import StepOptions
 from understudy.types import Landmarks, Report
 from understudy.wording import counted
@@ -102,8 +102,8 @@ def merge(options: MergeOptions, job: Job) -> Report:
         placed = at_hair_line(settings[0], predictor, frames=frames, faces=faces, job=job)
         down = placed.face_down - settings[0].face_down
         settings = [one.model_copy(update={"face_down": one.face_down + down}) for one in settings]
-    merger = Merger(workspace, predictor, networks)
-    work = work_along(frames, faces, settings)
+    work = work_along(frames, faces, settings, cuts=plan.cuts or ())
+    merger = Merger(workspace, work, predictor, networks, workers=job.workers)
     if options.frame:
         return _one_frame(merger, work[frame_place(frames, options.frame, "--frame")], options)
     for folder in (workspace.merged_dir, workspace.merged_mask_dir):
@@ -137,7 +137,7 @@ def _merge_all(
     journal = Journal(workspace.manifests_dir / "merge.jsonl")
     if not journal.header:
         journal.begin({"version": SESSION_VERSION})
-    keys = {one.path: one.key(made_by) for one in work}
+    keys = keys_of(work, made_by)
     stale = [one for one in work if not merger.is_done(one, journal, keys[one.path])]
     todo = [one for one in stale if one.path in chosen]
     skipped, done, replaced = len(chosen) - len(todo), 0, 0

@@ -15,6 +15,7 @@ from understudy.job import Job
 from understudy.merging.settings import MergeSettings
 from understudy.options import parse
 from understudy.steps.extract_frames import frame_place
+from understudy.steps.merge_kin import reach_of
 from understudy.workspace import Workspace
 
 SESSION = "merge.json"
@@ -83,7 +84,8 @@ def plan_merge(
     keyed = bool(session.get("keyed")) and bool(keyframes)
     if not at and (not keyed or replace_keys):
         settings = parse(MergeSettings, given)
-        return MergePlan({0: settings}, [settings] * len(frames), False, None)
+        cuts = _cuts(session, frames, job) if reach_of(settings) else None
+        return MergePlan({0: settings}, [settings] * len(frames), False, cuts)
     if not at and given:
         raise OptionError(
             f"--{next(iter(given)).replace('_', '-')}",

@@ -1,9 +1,9 @@
-"""Merges frames one after another, and knows which are right as they are."""
+"""What each frame is merged from, and the merging of one; knows which are right as they are."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +11,29 @@ import numpy as np
 
 from understudy.merging.settings import MergeSettings
 from understudy.steps.journal import Journal
+from understudy.steps.merge_kin import Kin, Seen, kin_of, reach_of, shots_of
 from understudy.types import Landmarks
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
     from understudy.media.plates import Colors
+    from understudy.merging.coloring import ColorSample
     from understudy.merging.merge import Matte, Picture
     from understudy.merging.motion import Motion
-    from understudy.merging.predict import Networks
+    from understudy.merging.predict import Networks, PredictedFace
     from understudy.models.predictor import FacePredictor
 
 
 @dataclass(frozen=True, slots=True)
 class FrameWork:
-    """One frame with all that its result follows from but the model."""
+    """One frame with all that its result follows from but the model and the frames around."""
 
     path: Path
     settings: MergeSettings
     faces: "Sequence[Landmarks]"
     motions: "Sequence[Motion]"
+    kin: Sequence[Sequence[Kin]] = ()
+    shot: str = ""
 
     def key(self, made_by: Mapping[str, Any]) -> str:
         """A hash of it, of the plate on disk, and of the model that `made_by` identifies."""
@@ -44,16 +48,44 @@ class FrameWork:
     @property
     def seed(self) -> int:
         """Random draws of a frame follow from its name, so that each repeats by itself."""
-        return int.from_bytes(hashlib.sha256(self.path.name.encode()).digest()[:4], "big")
+        return _seed_of(self.path.name)
+
+
+def keys_of(work: Sequence[FrameWork], made_by: Mapping[str, Any]) -> dict[Path, str]:
+    """What each frame's result follows from, as a hash: the frames around too, where they count."""
+    own = [one.key(made_by) for one in work]
+    keys = {}
+    for one, key in zip(work, own, strict=True):
+        if one.shot:
+            places = sorted({kin.place for row in one.kin for kin in row})
+            around = f"{one.kin} {one.shot} {[own[place] for place in places]}"
+            key = hashlib.sha256(f"{key} {around}".encode()).hexdigest()[:16]
+        keys[one.path] = key
+    return keys
+
+
+def _seed_of(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 class Merger:
     """Merges frames, each as its own item of the step."""
 
     def __init__(
-        self, workspace: Workspace, predictor: "FacePredictor", networks: "Networks"
+        self,
+        workspace: Workspace,
+        work: Sequence[FrameWork],
+        predictor: "FacePredictor",
+        networks: "Networks",
+        *,
+        workers: int = 1,
     ) -> None:
         self.workspace = workspace
+        self._work = work
+        reach = max((reach_of(one.settings) for one in work), default=0)
+        self._seen: Seen[Path, list[tuple[PredictedFace, ColorSample]]] = Seen(
+            2 * (reach + workers) + 1
+        )
         self._predictor = predictor
         self._networks = networks
 
@@ -77,8 +109,10 @@ class Merger:
         return self._into(read_plate(work.path).colors, work)
 
     def _into(self, colors: "Colors", work: FrameWork) -> "tuple[Picture, Matte]":
-        from understudy.merging.merge import merge_into
+        from understudy.merging.merge import compose_faces, merge_into
 
+        if work.shot and work.faces:
+            return compose_faces(colors, self._over_time(work), work.settings, seed=work.seed)
         return merge_into(
             colors,
             work.faces,
@@ -88,6 +122,56 @@ class Merger:
             networks=self._networks,
             seed=work.seed,
         )
+
+    def _over_time(self, work: FrameWork) -> "list[PredictedFace]":
+        """The faces with what the frames around say of their colours and masks."""
+        from understudy.merging.coloring import ColorsOverTime
+        from understudy.merging.over_time import weight_of, with_steady_masks
+
+        settings, faces = work.settings, []
+        for (face, sample), kin in zip(self._shown(work), work.kin, strict=True):
+            around = [(one.apart, *self._shown(self._work[one.place])[one.face]) for one in kin]
+            near = [
+                (weight_of(apart, settings.smooth_mask), other)
+                for apart, other, _ in around
+                if apart <= settings.smooth_mask
+            ]
+            steady = with_steady_masks(face, near)
+            if settings.temporal:
+                samples = [(1.0, sample)]
+                samples += [
+                    (weight_of(apart, settings.temporal), theirs)
+                    for apart, _, theirs in around
+                    if apart <= settings.temporal
+                ]
+                steady = replace(steady, colors=ColorsOverTime(samples, _seed_of(work.shot)))
+            faces.append(steady)
+        return faces
+
+    def _shown(self, work: FrameWork) -> "list[tuple[PredictedFace, ColorSample]]":
+        """What a frame shows its neighbours, made once for all of them."""
+        return self._seen.get(work.path, lambda: self._predicted(work))
+
+    def _predicted(self, work: FrameWork) -> "list[tuple[PredictedFace, ColorSample]]":
+        from understudy.media.plates import read_plate
+        from understudy.merging.layer import colors_of
+        from understudy.merging.motion import STILL
+        from understudy.merging.predict import predict_face
+
+        pixels = read_plate(work.path).colors
+        motions = work.motions or [STILL] * len(work.faces)
+        found = [
+            predict_face(
+                pixels,
+                landmarks,
+                self._predictor,
+                work.settings,
+                motion=motion,
+                networks=self._networks,
+            )
+            for landmarks, motion in zip(work.faces, motions, strict=True)
+        ]
+        return [(face, colors_of(face, work.settings)) for face in found]
 
     def merge(self, work: FrameWork) -> int:
         """Number of faces replaced in one frame; writes the picture and the mask."""
@@ -110,13 +194,20 @@ def work_along(
     frames: Sequence[Path],
     faces: Mapping[str, Sequence[Landmarks]],
     settings: Sequence[MergeSettings],
+    *,
+    cuts: Sequence[int] = (),
 ) -> list[FrameWork]:
-    """The frames with their settings, faces and motions."""
+    """The frames with their settings, faces and motions, and the same faces in frames around."""
     motions = motions_by_frame(frames, faces, settings)
-    return [
-        FrameWork(frame, one, faces.get(frame.stem, ()), motions.get(frame.stem, ()))
-        for frame, one in zip(frames, settings, strict=True)
-    ]
+    each = [faces.get(frame.stem, ()) for frame in frames]
+    work = []
+    for place, shot in enumerate(shots_of(len(frames), cuts)):
+        frame, one = frames[place], settings[place]
+        reach = reach_of(one)
+        kin = kin_of(place, each, reach=reach, shot=shot) if reach else ()
+        name = frames[shot[0]].name if reach else ""
+        work.append(FrameWork(frame, one, each[place], motions.get(frame.stem, ()), kin, name))
+    return work
 
 
 def motions_by_frame(

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32
 
 from understudy.imaging.color import idt, sot
 from understudy.imaging.color.linear import fit_lightness
+from understudy.imaging.color.methods import ColorMap
 from understudy.registry import Registry
 from understudy.types import Image
 
@@ -36,7 +37,14 @@ _EVEN_L = 100 * 100 / 255
 @QUICK_TRANSFERS.register("idt")
 def quick_idt(face: Image, plate: Image, counts: Counts, rng: np.random.Generator) -> Image:
     """`face` moved as by idt, all pixels as those that count."""
-    own, wanted = (_some(picture[counts], rng) for picture in (face, plate))
+    return fit_idt(face[counts], plate[counts], rng)(face)
+
+
+def fit_idt(
+    face: Float32[np.ndarray, "n 3"], plate: Float32[np.ndarray, "m 3"], rng: np.random.Generator
+) -> ColorMap:
+    """Map of all colours as idt moves those pixels of a face to those of a plate."""
+    own, wanted = _some(face, rng), _some(plate, rng)
     low, high = own.min(0), np.maximum(own.max(0), own.min(0) + 1e-3)
     steps = np.linspace(0, 1, _LATTICE, dtype=np.float32)
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -44,9 +52,13 @@ def quick_idt(face: Image, plate: Image, counts: Counts, rng: np.random.Generato
     moved = idt.match_along(own[None], wanted[None], idt.draw_rotations(rng), along=lattice[None])[
         0
     ]
-    at = np.clip((face - low) / (high - low), 0, 1) * np.float32(_LATTICE - 1)
-    change = _between(moved - lattice, at.reshape(-1, 3))
-    return np.asarray(face + change.reshape(face.shape), np.float32)
+
+    def apply(picture: Image) -> Image:
+        at = np.clip((picture - low) / (high - low), 0, 1) * np.float32(_LATTICE - 1)
+        change = _between(moved - lattice, at.reshape(-1, 3))
+        return np.asarray(picture + change.reshape(picture.shape), np.float32)
+
+    return apply
 
 
 @QUICK_TRANSFERS.register("sot-m")
