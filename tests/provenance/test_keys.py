@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from root_of import root_pem
 from understudy.errors import FileError, ProvenanceError
 from understudy.provenance import keys
 from understudy.provenance.keys import (
     PrivateKey,
     identity_path,
     install_identity,
-    root_pem,
     signer_from,
     studio_paths,
 )

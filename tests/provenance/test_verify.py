@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from root_of import root_pem
 from understudy.errors import FileError, FormatError, ProvenanceError
 from understudy.provenance import keys
-from understudy.provenance.keys import install_identity, root_pem, trust_dir
+from understudy.provenance.keys import install_identity, trust_dir
 from understudy.provenance.mark import MarkDetails, sign
 from understudy.provenance.verify import Integrity, SignerStatus, Verdict, verify
 

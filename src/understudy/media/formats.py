@@ -3,7 +3,7 @@
 A name and what was asked for in; what to set an encoder to out. Encodes nothing and opens no file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -58,7 +58,7 @@ class VideoFormat:
     @property
     def depths(self) -> tuple[int, ...]:
         """Bits per channel it can store, fewest first."""
-        return tuple(sorted({depth for depth, _ in self.pixel_formats}))
+        return depths_of(self.pixel_formats)
 
     @property
     def holds_alpha(self) -> bool:
@@ -227,14 +227,7 @@ def stored_depth(
         OptionError: the format can't hold that many, or would lose bits though it is lossless.
     """
     if asked is not None:
-        if asked not in chosen.depths:
-            raise OptionError(
-                "--bit-depth",
-                expected=f"{' or '.join(map(str, chosen.depths))} for {chosen.name}",
-                found=str(asked),
-                remedy="Choose another depth or another --format.",
-            )
-        return asked
+        return checked_depth(chosen.name, chosen.depths, asked)
     if is_deep and chosen.is_lossless and max(chosen.depths) < 16:
         raise OptionError(
             chosen.name,
@@ -245,3 +238,24 @@ def stored_depth(
     if is_hdr or (is_deep and chosen is not _H264):
         return max(chosen.depths)
     return min(chosen.depths)
+
+
+def depths_of(kinds: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+    """Bits per channel that are among (bits, ...), fewest first."""
+    return tuple(sorted({depth for depth, _ in kinds}))
+
+
+def checked_depth(name: str, depths: tuple[int, ...], asked: int) -> int:
+    """The depth asked for.
+
+    Raises:
+        OptionError: the format can't hold that many bits.
+    """
+    if asked not in depths:
+        raise OptionError(
+            "--bit-depth",
+            expected=f"{' or '.join(map(str, depths))} for {name}",
+            found=str(asked),
+            remedy="Choose another depth or another --format.",
+        )
+    return asked

@@ -195,9 +195,29 @@ def extract_frames(
     notices += _shortcomings(info, seen, writer.scaled)
     for notice in notices:
         (on_notice or _unheard)(notice)
-    manifest = FrameManifest(
-        source=source.name,
-        source_sha256=sha256_file(source),
+    manifest = _manifest_of(
+        info,
+        digits=digits,
+        picture_format=picture_format,
+        timing=fit_timing(times, time_base=clock.base, hints=(fps, *clock.rates)),
+        first_number=first_number,
+        notices=tuple(notices),
+    )
+    return Extraction(manifest, written=writer.written, kept=writer.kept)
+
+
+def _manifest_of(
+    info: VideoInfo,
+    *,
+    digits: int,
+    picture_format: PictureFormat,
+    timing: Timing,
+    first_number: int,
+    notices: tuple[str, ...],
+) -> FrameManifest:
+    return FrameManifest(
+        source=info.path.name,
+        source_sha256=sha256_file(info.path),
         picture_format=picture_format,
         digits=digits,
         height=info.height,
@@ -207,14 +227,13 @@ def extract_frames(
         rotation_deg=info.rotation_deg,
         sample_aspect=info.sample_aspect,
         audio_tracks=len(info.audio),
-        timing=fit_timing(times, time_base=clock.base, hints=(fps, *clock.rates)),
+        timing=timing,
         first_number=first_number,
-        notices=tuple(notices),
+        notices=notices,
         timecode=info.timecode,
         shown_from=info.shown_from,
         light=info.light,
     )
-    return Extraction(manifest, written=writer.written, kept=writer.kept)
 
 
 def _is_due(time: Fraction, kept: list[Fraction], fps: Fraction) -> bool:

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from understudy.errors import OptionError
 from understudy.files import read_bytes, write_bytes
 from understudy.media.decoded import EXR, Decoded, decode_picture
+from understudy.media.formats import checked_depth, depths_of
 from understudy.media.images import MAX_BYTES, decode_stored, to_pixels
 from understudy.media.stored_frames import to_depth
 
@@ -42,7 +43,7 @@ class StillFormat:
     @property
     def depths(self) -> tuple[int, ...]:
         """Bits per channel it can store, fewest first."""
-        return tuple(sorted({depth for depth, _ in self.pixel_formats}))
+        return depths_of(self.pixel_formats)
 
 
 _INTEGERS = {
@@ -90,14 +91,7 @@ def still_depth(name: str, asked: int | None, *, is_deep: bool) -> int:
     depths = STILL_FORMATS[name].depths
     if asked is None:
         return depths[0] if name == "exr" or not is_deep else depths[-1]
-    if asked not in depths:
-        raise OptionError(
-            "--bit-depth",
-            expected=f"{' or '.join(map(str, depths))} for {name}",
-            found=str(asked),
-            remedy="Choose another depth or another --format.",
-        )
-    return asked
+    return checked_depth(name, depths, asked)
 
 
 def write_still(path: Path, picture: Still, *, bit_depth: int, durable: bool = False) -> None:

@@ -332,11 +332,6 @@ def _may_sign(leaf: x509.Certificate) -> bool:
     return usage.digital_signature and any(oid.dotted_string in _USAGES for oid in extended)
 
 
-def root_pem(identity: Identity) -> bytes:
-    """The last certificate of the chain: what others put into their trust list."""
-    return x509.load_pem_x509_certificates(identity.chain_pem)[-1].public_bytes(_PEM)
-
-
 def trusted_roots() -> str:
     """All certificates of the user's trust list as one PEM text; empty if there are none.
 

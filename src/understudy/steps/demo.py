@@ -1,27 +1,24 @@
 """The whole way on two bundled clips of digital doubles, and a before/after strip."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from understudy.job import Job
 from understudy.options import option
 from understudy.steps.perform import StepOptions, perform
 from understudy.steps.run import RunOptions
+from understudy.steps.strip import named_row, tile_of
 from understudy.types import Report
 from understudy.workspace import Workspace
+
+if TYPE_CHECKING:
+    from understudy.media.images import Pixels
 
 CLIPS = Path(__file__).with_name("demo_clips")
 SHOWN = 5
 TILE = 256
-LABEL_HEIGHT = 34
-GAP = 4
-DARK = 20
-
-Tile = UInt8[np.ndarray, "h w 3"]
-Row = UInt8[np.ndarray, "row_h row_w 3"]
 
 
 class DemoOptions(StepOptions):
@@ -85,36 +82,18 @@ def write_strip(path: Path, src: Path, plate: Path, result: Path) -> None:
     from understudy.media.images import write_image
 
     rows = [
-        _row("the face to put on", _evenly(src)),
-        _row("before", _evenly(plate)),
-        _row("after", _evenly(result)),
+        named_row("the face to put on", _evenly(src)),
+        named_row("before", _evenly(plate)),
+        named_row("after", _evenly(result)),
     ]
     write_image(path, np.concatenate(rows))
 
 
-def _evenly(clip: Path) -> list[Tile]:
+def _evenly(clip: Path) -> "list[Pixels]":
     """A few frames spread over the clip, as tiles."""
-    import cv2
-
     from understudy.media.video import decode_frames, probe
 
     count = probe(clip).frame_count or sum(1 for _ in decode_frames(clip))
     wanted = {int((i + 0.5) * count / SHOWN) for i in range(SHOWN)}
-    tiles = []
-    for frame in decode_frames(clip):
-        if frame.index in wanted:
-            tiles.append(cv2.resize(frame.pixels, (TILE, TILE), interpolation=cv2.INTER_AREA))
-    return tiles
-
-
-def _row(label: str, tiles: list[Tile]) -> Row:
-    import cv2
-
-    width = SHOWN * TILE + (SHOWN - 1) * GAP
-    head = np.full((LABEL_HEIGHT, width, 3), DARK, np.uint8)
-    where = (8, LABEL_HEIGHT - 11)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(head, label, where, font, 0.6, (230, 230, 230), 1, cv2.LINE_AA)
-    gap = np.full((TILE, GAP, 3), DARK, np.uint8)
-    parts = [part for tile in tiles for part in (tile, gap)][:-1]
-    return np.concatenate([head, np.concatenate(parts, axis=1)])
+    frames = (frame for frame in decode_frames(clip) if frame.index in wanted)
+    return [tile_of(frame.pixels, TILE) for frame in frames]

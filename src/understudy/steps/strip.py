@@ -115,19 +115,26 @@ def _write_picture(options: StripOptions, pairs: list[tuple[Path, Path]], path: 
 
 
 def _row(name: str, paths: Sequence[Path], width: int) -> "Pixels":
-    """Frames beside each other under their name."""
+    from understudy.media.images import read_pixels
+
+    return named_row(name, [tile_of(read_pixels(path), width) for path in paths])
+
+
+def tile_of(pixels: "Pixels", width: int) -> "Pixels":
+    """The picture in 8 bits, scaled to that width."""
     import cv2
 
-    from understudy.media.images import read_pixels
     from understudy.media.stored_frames import to_depth
 
-    tiles = []
-    for path in paths:
-        pixels = to_depth(read_pixels(path), 8)
-        height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-        shrinks = width < pixels.shape[1]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        tiles.append(np.asarray(cv2.resize(pixels, (width, height), interpolation=how)))
+    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
+    how = cv2.INTER_AREA if width < pixels.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(to_depth(pixels, 8), (width, height), interpolation=how))
+
+
+def named_row(name: str, tiles: "Sequence[Pixels]") -> "Pixels":
+    """Tiles of one height beside each other, under their name."""
+    import cv2
+
     gap = np.full((tiles[0].shape[0], _GAP, 3), _DARK, np.uint8)
     row = np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
     head = np.full((_HEAD, row.shape[1], 3), _DARK, np.uint8)

@@ -22,6 +22,7 @@ from understudy.steps.video import VideoOptions
 from understudy.workspace import Workspace
 
 if TYPE_CHECKING:
+    from understudy.media.encode import EncodedVideo
     from understudy.media.frames import FrameManifest
     from understudy.media.label import Label, Stamp
     from understudy.media.stills import Still
@@ -191,17 +192,22 @@ def _film(
     notices = [notice.replace(str(partial), str(target.path)) for notice in encoded.notices]
     for notice in notices:
         job.message(notice)
+    return _facts(encoded, target.format) | {
+        "notices": notices,
+        "label": None if target.of_matte else label.sentence(),
+        "provenance": mark,
+    }
+
+
+def _facts(encoded: "EncodedVideo", format_name: str) -> dict[str, Any]:
     return {
         "frames": encoded.frames,
         "size": f"{encoded.width}x{encoded.height}",
-        "format": target.format,
+        "format": format_name,
         "stored_as": encoded.pixel_format,
         "with_plate_samples": encoded.plate_frames,
         "frame_rate": str(encoded.rate),
         "sound": list(encoded.sound),
-        "notices": notices,
-        "label": None if target.of_matte else label.sentence(),
-        "provenance": mark,
     }
 
 
