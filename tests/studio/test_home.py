@@ -85,7 +85,8 @@ def test_keys_lead_through_the_rooms(page: Page, faces: Path) -> None:
     expect(help_).to_be_visible()
     page.keyboard.press("Escape")
     expect(help_).to_be_hidden()
-    page.keyboard.press("2")
+    jobs = page.get_by_role("navigation").get_by_role("link", name="Jobs")
+    page.keyboard.press(jobs.get_attribute("data-key") or "")
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     assert "?w=" in page.url, "the workspace is kept"
     page.keyboard.press("1")

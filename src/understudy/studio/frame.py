@@ -38,14 +38,15 @@ def framed(page: Page, pages: Sequence[Page], visit: Visit) -> Iterator[None]:
 
 
 def asset(name: str) -> str:
-    """Address of one of our own files; new when the file is."""
-    return f"/static/{_stamp(name)}/{name}"
+    """Address of one of our own files; new when any of them is."""
+    return f"/static/{_stamp()}/{name}"
 
 
 @cache
-def _stamp(name: str) -> str:
-    folder = STATIC if (STATIC / name).exists() else CANVAS
-    return f"{__version__}-{(folder / name).stat().st_mtime_ns:x}"
+def _stamp() -> str:
+    """Of all files together: modules that import each other share one address."""
+    files = (path for folder in (STATIC, CANVAS) if folder.is_dir() for path in folder.iterdir())
+    return f"{__version__}-{max(path.stat().st_mtime_ns for path in files):x}"
 
 
 def _script(name: str) -> str:
@@ -122,11 +123,13 @@ def share_of(job: JobRecord) -> float | None:
 
 def _help(page: Page) -> None:
     title = say("keys.title")
+    has_figures = any(key[0].isdigit() for key, _ in page.keys)  # they come before the rooms'
+    general = [(key, text) for key, text in GENERAL_KEYS if not (has_figures and key[0].isdigit())]
     with ui.element("dialog").classes("help").props(f'id="help" aria-label="{title}"'):
         with ui.element("h2"):
             ui.label(title)
         with ui.element("dl"):
-            for key, text in (*page.keys, *GENERAL_KEYS):
+            for key, text in (*page.keys, *general):
                 with ui.element("dt"), ui.element("kbd"):
                     ui.label(key)
                 with ui.element("dd"):

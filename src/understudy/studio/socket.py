@@ -38,7 +38,8 @@ class Malformed(Exception):
 
 def add_sockets(app: FastAPI, desk: Desk) -> None:
     """Serve what stands in `SOCKETS`."""
-    import understudy.studio.pictures  # noqa: F401 - enters itself
+    import understudy.studio.labels
+    import understudy.studio.pictures  # noqa: F401 - they enter themselves
 
     @app.websocket("/socket/{name}/{key}")
     async def socket(connection: WebSocket, name: str, key: str) -> None:
