@@ -216,7 +216,7 @@ class Job:
                 said: str | UnderstudyError = actions[command.name](command.values)
             except OptionError as error:
                 said = error
-            except Exception as error:
+            except Exception as error:  # who asked is told before the step ends by it
                 command.answer(_not_done(command, error))
                 raise
             self.message(str(said))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from understudy.faces.pixels import white
 from understudy.imaging.cloning import clone_seamless
 from understudy.imaging.geometry import compose, invert
 from understudy.imaging.grain import match_grain
@@ -25,7 +26,7 @@ from understudy.merging.masking import (
 )
 from understudy.merging.overlay import OVERLAYS, Levels
 from understudy.merging.placing import moved_mask, shift_matrix
-from understudy.merging.predict import PredictedFace, peak_of
+from understudy.merging.predict import PredictedFace
 from understudy.merging.settings import MergeSettings
 from understudy.types import Mask, Matrix
 
@@ -67,7 +68,7 @@ def layer_of(
     alpha = _lay(counting, mask_to_frame, box) if overlay.square else matte
     if not _is_seen(alpha):
         return None
-    picture, peak = face.prediction.face, np.float32(peak_of(pixels))
+    picture, peak = face.prediction.face, np.float32(white(pixels))
     if not overlay.square:
         if not overlay.clones:
             picture = colored_face(

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
+from understudy.faces.pixels import white
 from understudy.imaging.geometry import scale_of
 from understudy.merging.finishing import degraded
 from understudy.merging.layer import chosen_mask, layer_of
@@ -22,7 +23,6 @@ from understudy.merging.predict import (
     Networks,
     PredictedFace,
     Predictor,
-    peak_of,
     predict_face,
     resolution_of,
     to_unit,
@@ -112,7 +112,7 @@ def compose_faces(
         if overlay.blend is not None:
             under = part.astype(np.float32)
             if settings.linear_edges and not overlay.square:
-                blended = lay_over_in_light(under, layer.face, layer.alpha, peak=peak_of(pixels))
+                blended = lay_over_in_light(under, layer.face, layer.alpha, peak=white(pixels))
             else:
                 blended = overlay.blend(under, layer.face, layer.alpha)
             if pixels.dtype.kind != "u":
@@ -134,13 +134,13 @@ def _background(pixels: Plate, settings: MergeSettings) -> Picture:
     if not (settings.denoise or settings.bicubic_degrade or settings.color_degrade):
         return pixels.copy()
     lesser = degraded(to_unit(pixels), settings)
-    return _in_depth(np.clip(lesser, 0, 1) * np.float32(peak_of(pixels)), pixels.dtype)
+    return _in_depth(np.clip(lesser, 0, 1) * np.float32(white(pixels)), pixels.dtype)
 
 
 def _bare_face(
     pixels: Plate, face: PredictedFace, settings: MergeSettings
 ) -> tuple[Picture, Matte]:
-    picture = face.prediction.face * np.float32(peak_of(pixels))
+    picture = face.prediction.face * np.float32(white(pixels))
     return _in_depth(picture, pixels.dtype), chosen_mask(face, settings)
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from understudy.faces.pixels import white
 from understudy.imaging.color import COLOR_TRANSFERS
 from understudy.imaging.filters import (
     bicubic_degrade,
@@ -31,7 +32,7 @@ from understudy.merging.masking import (
     shape_mask_dfl,
 )
 from understudy.merging.overlay import OVERLAYS
-from understudy.merging.predict import PredictedFace, peak_of, to_unit, warp_dfl
+from understudy.merging.predict import PredictedFace, to_unit, warp_dfl
 from understudy.merging.settings import MergeSettings
 from understudy.types import Image, Mask, Matrix, Prediction
 
@@ -219,7 +220,7 @@ def _resized(mask: SquareMask, size: int) -> Matte:
 
 def _truncated(image: Picture, like: Pixels) -> Pixels:
     if like.dtype.kind == "u":
-        return _levels(image, peak_of(like)).astype(like.dtype)
+        return _levels(image, white(like)).astype(like.dtype)
     return _levels(image, 255.0) / np.float32(255)
 
 

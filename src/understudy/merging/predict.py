@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from understudy.errors import OptionError, StateError
 from understudy.faces.align import face_matrix
+from understudy.faces.pixels import white
 from understudy.faces.regions import hull_mask
 from understudy.imaging.filters import pre_sharpen
 from understudy.imaging.geometry import transform_points
@@ -141,7 +142,7 @@ def align_face(
         inside = np.ones((size, size), np.float32)
     else:
         levels = read_part(pixels, matrix, shape_hw=(size, size))
-        image = np.clip(levels / np.float32(peak_of(pixels)), 0, 1)
+        image = np.clip(levels / np.float32(white(pixels)), 0, 1)
         inside = _inside(matrix, plate_hw, size)
     image = pre_sharpen(image, settings.pre_sharpen)
     return AlignedFace(image, inside, landmarks, face_type, plate_hw)
@@ -277,14 +278,9 @@ def checked(prediction: Prediction) -> Prediction:
     return Prediction(np.clip(face, 0, 1), np.clip(mask, 0, 1), np.clip(dst_mask, 0, 1))
 
 
-def peak_of(pixels: Pixels) -> float:
-    """The level that is white in pictures of this depth."""
-    return float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
-
-
 def to_unit(pixels: Pixels) -> Image:
     """`pixels` of any depth as float32 in 0..1."""
-    peak = peak_of(pixels)
+    peak = white(pixels)
     return (
         pixels.astype(np.float32) if peak == 1.0 else pixels.astype(np.float32) / np.float32(peak)
     )

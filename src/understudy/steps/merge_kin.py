@@ -102,7 +102,7 @@ class Seen(Generic[K, T]):
         if mine:
             try:
                 future.set_result(make())
-            except BaseException as error:
+            except BaseException as error:  # those who wait for it must hear, whatever it is
                 future.set_exception(error)
                 raise
         return future.result()

@@ -92,7 +92,7 @@ def change_faces(
             facts = {names[index]: told for index, told in results if told is not None}
     except Cancelled:
         raise
-    except BaseException:
+    except BaseException:  # whatever stops it, nothing half-made is left
         _remove(staged_dir)
         raise
     moves = trash_moves(folder, [folder / name for name in facts])

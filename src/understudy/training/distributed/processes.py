@@ -340,6 +340,6 @@ def failures_told(wire: OtherEnd) -> Iterator[None]:
     except UnderstudyError as error:
         wire.tell("failed", reason=str(error), is_bug=False)
         raise
-    except Exception as error:
+    except Exception as error:  # any bug here must end the others too; it goes on from here
         wire.tell("failed", reason=f"{type(error).__name__}: {error}", is_bug=True)
         raise
